@@ -1,0 +1,1 @@
+"""Tables and unified types: the vocabulary that every layer shares."""

@@ -1,0 +1,1 @@
+"""The turn: the only place where the core layers meet."""

@@ -1,0 +1,89 @@
+"""The seams of the core: what a turn needs from each layer. Layers implement these and never import each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from battcrm.models.facts import Hypothesis, Reading
+from battcrm.models.situation import (
+    AppealView,
+    ContextQuery,
+    Draft,
+    GraphFacts,
+    Plan,
+    Routing,
+    Situation,
+    TurnMessage,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingContext:
+    """What the shop last asked and what is known, so that "2", "да" or "12 про" can be understood."""
+
+    tenant_id: UUID
+    known: Hypothesis | None = None
+    expecting: str | None = None
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """Result of the model call: the improved reading, or why the ladder went further down (`failed`)."""
+
+    reading: Reading
+    calls: int
+    failed: str | None = None
+    steps: tuple[str, ...] = ()
+    cost_microrub: int = 0
+
+
+class Extractor(Protocol):
+    """Understanding of a turn's texts. `read` and `merge` are pure and fast; `complete` may call a model."""
+
+    def read(self, texts: Sequence[str], context: ReadingContext) -> Reading:
+        """Rules only: what the texts say. Never raises on any text."""
+        ...
+
+    def merge(self, known: Hypothesis, fresh: Hypothesis, *, correction: bool = False) -> Hypothesis:
+        """Facts of the appeal after the turn: facts accumulate, corrections win, locked facts stay."""
+        ...
+
+    async def complete(self, texts: Sequence[str], reading: Reading, context: ReadingContext) -> Completion:
+        """One strict-schema model call for the open fields. Never raises on provider failure: says so in `failed`."""
+        ...
+
+
+class AppealRouter(Protocol):
+    """Which appeal the messages belong to."""
+
+    def route(self, messages: Sequence[TurnMessage], reading: Reading, appeals: Sequence[AppealView]) -> Routing:
+        """Pure. `appeals` are the client's open and recently closed ones, newest first."""
+        ...
+
+
+class GraphContext(Protocol):
+    """History, similar appeals, prices and cross-sell."""
+
+    async def fetch(self, query: ContextQuery) -> GraphFacts:
+        """One bounded round trip. Never raises: `unavailable` says why there is nothing."""
+        ...
+
+
+class ResponseRouter(Protocol):
+    """Decides what to do."""
+
+    def decide(self, situation: Situation, settings: Any) -> Plan:
+        """Pure function of the situation and the tenant's response settings."""
+        ...
+
+
+class Composer(Protocol):
+    """Turns a plan into messages."""
+
+    def compose(self, plan: Plan, situation: Situation, settings: Any) -> tuple[Draft, ...]:
+        """Rendered, size-checked texts in the client's language; empty for silence."""
+        ...

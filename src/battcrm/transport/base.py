@@ -1,0 +1,172 @@
+"""What every channel is: a manifest with capabilities, a parser, an authenticity check and a sender.
+
+A channel folder has the same files: manifest.py, parse.py, verify.py, client.py, send.py, errors.py (poll.py and
+lifecycle.py where the platform has long polling or webhook registration). `manifest.MANIFEST` is all that the
+registry needs; nothing outside the folder names the channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from uuid import UUID
+
+from battcrm.models.outgoing import OutgoingCommand, Sent
+from battcrm.models.unified import UnifiedMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a platform can do; the rest is degraded by transport/degrade.py. Sizes in bytes, times in seconds."""
+
+    text_limit: int
+    caption_limit: int | None
+    text_unit: str = "chars"  # chars | utf16
+    buttons: int = 0
+    buttons_per_row: int = 1
+    button_title_limit: int = 20
+    button_payload_limit: int = 64
+    url_buttons: bool = False
+    ask_contact: bool = False
+    ask_location: bool = False
+    typing: bool = False
+    mark_read: bool = False
+    edit: bool = False
+    receipts: frozenset[str] = frozenset()
+    attachments_out: frozenset[str] = frozenset()
+    max_file_out: int = 0
+    max_file_in: int = 0
+    idempotent_send: bool = False
+    ordered_by_platform: bool = False
+    per_second: float = 30.0
+    per_chat_interval: float = 1.0
+    long_poll: bool = False
+    reply_window: float | None = None
+    forbids_contacts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelAccount:
+    """One connected account of a tenant, secrets decrypted; never logged (repr hides secrets)."""
+
+    tenant_id: UUID
+    channel_id: UUID
+    kind: str
+    account_ref: str
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def base_url(self) -> str | None:
+        """The tenant's own address of the platform's API, if set."""
+        value = self.settings.get("base_url")
+        return str(value) if value else None
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRequest:
+    """A request at the door, before anything is trusted. Header names are lower-case."""
+
+    method: str
+    path_secret: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Result of the authenticity check. `immediate` short-circuits with a fixed answer (handshakes, probes)."""
+
+    ok: bool
+    reason: str = ""
+    immediate: Reply | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the platform expects as HTTP answer."""
+
+    status: int = 200
+    body: bytes = b'{"ok":true}'
+    content_type: str = "application/json"
+
+
+class HttpClient(Protocol):
+    """The part of infra/http.py a channel may use. Raises kit.errors: Transient (before the first byte), OutcomeUnknown."""
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        json: Any = None,
+        form: Mapping[str, str] | None = None,
+        files: Mapping[str, tuple[str, bytes, str]] | None = None,
+        params: Mapping[str, str] | None = None,
+        timeout: float = 20.0,
+        idempotent: bool = False,
+    ) -> HttpResponse:
+        """One request, no retries. `idempotent` lets a lost answer be Transient instead of OutcomeUnknown."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """A complete HTTP answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Sender(Protocol):
+    """Speaks the platform's API for one account."""
+
+    async def send(self, command: OutgoingCommand) -> Sent:
+        """Deliver one command. Raises the kit.errors tree, mapped by the channel's table."""
+        ...
+
+    async def acknowledge(self, ack_ref: str, conversation_id: str) -> None:
+        """Stop a button's spinner; a late or refused acknowledgement is not an error."""
+        ...
+
+    async def typing(self, conversation_id: str) -> None:
+        """Show typing where the platform can; otherwise nothing."""
+        ...
+
+    async def check(self) -> dict[str, Any]:
+        """Validate credentials; returns the account as the platform describes it. AuthExpired if refused."""
+        ...
+
+
+class Poller(Protocol):
+    """Long polling for channels that have it. The caller commits, then asks for the next batch."""
+
+    def batches(self, offset: str | None) -> AsyncIterator[tuple[list[UnifiedMessage], list[bytes], str]]:
+        """Yields (messages, their raw bodies, offset to store after the commit)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All the registry knows about a channel.
+
+    `parse(body, account)` returns every unified message of one POST; `[]` for an authentic body with nothing for us;
+    raises Invalid for a body that is not the platform's. `account` may be None (command line, no secrets).
+    `verify(request, account)` checks authenticity in constant time.
+    """
+
+    kind: str
+    title: str
+    capabilities: Capabilities
+    parse: Callable[[bytes, ChannelAccount | None], list[UnifiedMessage]]
+    verify: Callable[[WebhookRequest, ChannelAccount], Verdict]
+    sender: Callable[[ChannelAccount, HttpClient], Sender]
+    secret_in_body: bool = False
+    accepted: Reply = field(default_factory=Reply)
+    poller: Callable[[ChannelAccount, HttpClient], Poller] | None = None
+    required_secrets: tuple[str, ...] = ()
+    default_base_url: str = ""
