@@ -12,8 +12,22 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
+from battcrm.infra.exchange import HttpResponse
 from battcrm.models.outgoing import OutgoingCommand, Sent
 from battcrm.models.unified import UnifiedMessage
+
+__all__ = [
+    "Capabilities",
+    "ChannelAccount",
+    "HttpClient",
+    "HttpResponse",
+    "Manifest",
+    "Poller",
+    "Reply",
+    "Sender",
+    "Verdict",
+    "WebhookRequest",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +125,6 @@ class HttpClient(Protocol):
     ) -> HttpResponse:
         """One request, no retries. `idempotent` lets a lost answer be Transient instead of OutcomeUnknown."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class HttpResponse:
-    """A complete HTTP answer."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class Sender(Protocol):

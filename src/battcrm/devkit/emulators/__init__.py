@@ -1,0 +1,1 @@
+"""Loopback servers that speak each vendor's real wire protocol."""
