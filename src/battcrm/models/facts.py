@@ -36,7 +36,33 @@ class PartOwner(StrEnum):
     SHOP = "shop"
 
 
-REPAIR_TYPES: Final = ["screen", "battery", "charging_port", "back_glass", "housing", "camera", "speaker", "microphone", "button", "keyboard", "hinge", "joystick", "water_damage", "no_power", "board", "software", "unlock", "data_recovery", "cleaning", "network", "backlight", "controller", "wheel", "diagnostics", "other"]
+REPAIR_TYPES: Final = [
+    "screen",
+    "battery",
+    "charging_port",
+    "back_glass",
+    "housing",
+    "camera",
+    "speaker",
+    "microphone",
+    "button",
+    "keyboard",
+    "hinge",
+    "joystick",
+    "water_damage",
+    "no_power",
+    "board",
+    "software",
+    "unlock",
+    "data_recovery",
+    "cleaning",
+    "network",
+    "backlight",
+    "controller",
+    "wheel",
+    "diagnostics",
+    "other",
+]
 
 FIELDS: Final = ("appeal_type", "brand", "model", "repair_types", "part_owner")
 

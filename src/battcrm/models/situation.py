@@ -217,10 +217,11 @@ class Situation:
     appeal: AppealView | None
     known: Hypothesis
     graph: GraphFacts
-    bot_turns_recent: int = 0
-    last_bot_texts: tuple[str, ...] = ()
+    bot_turns_recent: int = 0  # bot's turns in the chat within the anti-loop window
+    last_bot_texts: tuple[str, ...] = ()  # newest last
     model_failed: str | None = None
     shop: dict[str, Any] = field(default_factory=dict)
+    appeals: tuple[AppealView, ...] = ()  # what the appeal router saw: titles for "which one do you mean?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +257,7 @@ class Plan:
     do_not_contact: bool = False
     rejected: tuple[tuple[str, str], ...] = ()
     version: str = ""
+    flags: tuple[str, ...] = ()  # for the operator's eye; changes nothing by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,3 +266,28 @@ class Draft:
 
     text: str
     buttons: tuple[tuple[OutButton, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChipPayload:
+    """What a chip carries: the appeal's number (0 = not known yet), the field it settles, the option (from 1; 0 = other)."""
+
+    number: int
+    field: str
+    option: int
+
+    def encode(self) -> str:
+        """Wire form, at most 64 bytes (the tightest channel's limit)."""
+        return f"ap:{self.number}:{self.field}:{self.option}"
+
+
+def read_chip(payload: str | None) -> ChipPayload | None:
+    """The payload of one of our chips; None for anything else."""
+    parts = (payload or "").split(":")
+    if len(parts) != 4 or parts[0] != "ap" or not (_digits(parts[1]) and _digits(parts[3])):
+        return None
+    return ChipPayload(int(parts[1]), parts[2], int(parts[3]))
+
+
+def _digits(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 18
