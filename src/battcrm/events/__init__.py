@@ -1,0 +1,1 @@
+"""Events: what happened, stated once, read by everybody who follows."""

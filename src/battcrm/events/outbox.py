@@ -1,0 +1,28 @@
+"""Writing events in the transaction of the facts they state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from battcrm.events.catalogue import Event
+from battcrm.infra.postgres import Connection, columns
+from battcrm.kit.ids import IdFactory, bucket_of
+
+# ORDER BY keeps the order of the list in outbox.seq; the caller holds the clients' row locks (PROTOCOL F1).
+_INSERT: Final = """
+INSERT INTO outbox (tenant_id, event_id, bucket, type, version, key, data, occurred_at)
+SELECT tenant_id, event_id, bucket, type, version, key, data, $8
+FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::smallint[], $6::uuid[], $7::jsonb[])
+  WITH ORDINALITY AS e(tenant_id, event_id, bucket, type, version, key, data, n)
+ORDER BY n
+"""
+
+
+async def append(connection: Connection, events: Sequence[Event], ids: IdFactory, now: datetime) -> None:
+    """Append events inside the caller's transaction, in order."""
+    if not events:
+        return
+    rows = [(e.tenant_id, ids.new(), bucket_of(e.tenant_id), e.TYPE, e.VERSION, e.client_id, e.data()) for e in events]
+    await connection.execute(_INSERT, *columns(rows, 7), now)

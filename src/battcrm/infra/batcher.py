@@ -1,0 +1,95 @@
+"""Group commit: callers wait for their own item, the database sees batches.
+
+While one flush runs, new items gather and leave together with the next: batches grow by themselves under load and
+cost nothing when idle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Flush = Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]]
+
+
+class Batcher(Generic[Item, Result]):
+    """Collects items and flushes them together.
+
+    `flush` gets up to `maximum` items and returns one result or exception for each, in order. If it raises, the items
+    are flushed again one by one, so that a bad item fails alone. `lanes` flushes may run at once.
+    """
+
+    def __init__(self, flush: Flush[Item, Result], *, maximum: int = 200, lanes: int = 1, linger: float = 0.0) -> None:
+        self._flush = flush
+        self._maximum = maximum
+        self._lanes = lanes
+        self._linger = linger
+        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._running: set[asyncio.Task[None]] = set()
+
+    @property
+    def depth(self) -> int:
+        """Items that have not been handed to a flush yet."""
+        return len(self._waiting)
+
+    async def submit(self, item: Item) -> Result:
+        """The item's own result; raises the item's own exception."""
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        self._start()
+        return await future
+
+    async def drain(self) -> None:
+        """Wait until everything submitted so far has been flushed."""
+        while self._waiting or self._running:
+            self._start()
+            await asyncio.wait(list(self._running))
+
+    def _start(self) -> None:
+        if self._waiting and len(self._running) < self._lanes:
+            task = asyncio.get_running_loop().create_task(self._lane())
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and self._waiting:
+            self._start()
+
+    async def _lane(self) -> None:
+        # One turn of the loop lets everybody who is ready now join the first batch.
+        await asyncio.sleep(self._linger)
+        while self._waiting:
+            batch = [self._waiting.popleft() for _ in range(min(self._maximum, len(self._waiting)))]
+            try:
+                await self._send(batch)
+            except asyncio.CancelledError:
+                for _, future in batch:
+                    future.cancel()
+                raise
+
+    async def _send(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+        try:
+            results = await self._flush([item for item, _ in batch])
+        except Exception as error:  # noqa: BLE001 - whatever a flush raises belongs to its callers
+            if len(batch) == 1:
+                _settle(batch[0][1], error)
+                return
+            for single in batch:
+                await self._send([single])
+            return
+        for (_, future), result in zip(batch, results, strict=True):
+            _settle(future, result)
+
+
+def _settle(future: asyncio.Future[Result], result: Result | Exception) -> None:
+    if future.done():
+        return
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

@@ -1,0 +1,81 @@
+"""The pool of the hot path: asyncpg with JSON as values, prepared statements, and the database's clock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from battcrm.kit.clock import SystemClock
+from battcrm.kit.errors import BattError, Transient
+
+Pool = asyncpg.Pool
+Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+
+# What a statement may meet when the server goes away, restarts or refuses more connections.
+UNAVAILABLE: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.InsufficientResourcesError,
+)
+
+
+async def open_pool(url: str, *, maximum: int = 10, minimum: int = 1, name: str = "battcrm") -> Pool:
+    """Open a pool. `url` may be any libpq URL; `application_name` tells the processes apart in pg_stat_activity."""
+    return await asyncpg.create_pool(
+        re.sub(r"^postgresql\+\w+://", "postgresql://", url),
+        min_size=minimum,
+        max_size=maximum,
+        max_inactive_connection_lifetime=300,
+        command_timeout=30,
+        init=_prepare,
+        server_settings={"application_name": name, "jit": "off", "timezone": "UTC"},
+    )
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    for kind in ("jsonb", "json"):
+        await connection.set_type_codec(kind, schema="pg_catalog", encoder=_encode, decoder=orjson.loads)
+
+
+def _encode(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+async def follow_database_clock(clock: SystemClock, pool: Pool) -> float:
+    """Anchor the clock to the server's (PROTOCOL G). Returns the correction in seconds."""
+
+    async def read() -> datetime:
+        value: datetime = await pool.fetchval("SELECT clock_timestamp() /* all tenants: the clock itself */")
+        return value
+
+    return await clock.follow(read)
+
+
+def unavailable(error: BaseException) -> BattError:
+    """The error tree's word for a database that is away."""
+    return Transient(f"the database is not available: {type(error).__name__}", code="database", retry_after=1.0)
+
+
+def columns(rows: Sequence[Sequence[Any]], width: int) -> tuple[list[Any], ...]:
+    """Turn rows into the column arrays that an `unnest` insert takes; `width` arrays even for no rows."""
+    return tuple(list(column) for column in zip(*rows, strict=True)) if rows else tuple([] for _ in range(width))
+
+
+def as_tenant(tenant_id: UUID) -> tuple[str, str]:
+    """Statement and argument that put a transaction of the API role under one tenant's row policies."""
+    return "SELECT set_config('app.tenant_id', $1, true) /* tenant_id */", str(tenant_id)
