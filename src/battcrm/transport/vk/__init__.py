@@ -1,0 +1,1 @@
+"""VK communities: Callback API or Bots Long Poll in, messages.send out."""
