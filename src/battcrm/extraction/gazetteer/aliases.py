@@ -1,0 +1,58 @@
+"""Spellings of makers, product lines and modifiers: the hand-kept alias file, with Russian case forms added."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Final
+
+_CONSONANT_ENDINGS: Final = ("", "а", "у", "ом", "е", "ы", "ов", "ам", "ами", "ах", "и")
+KINDS: Final = ("brand", "family", "line", "mod")
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """What one spelling stands for. `atoms` are the name parts it brings into a model name."""
+
+    kind: str
+    atoms: tuple[str, ...]
+    brand: str
+    device_class: str
+
+
+def data_lines(name: str) -> list[list[str]]:
+    """Cells of the lines of a data file of this package, comments and blank lines left out."""
+    text = resources.files(__package__).joinpath("data", name).read_text("utf-8")
+    return [line.split("\t") for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def _forms(spelling: str) -> tuple[str, ...]:
+    if spelling.endswith("~"):
+        return tuple(spelling[:-1] + ending for ending in _CONSONANT_ENDINGS)
+    return (spelling,)
+
+
+def read_aliases() -> dict[str, Alias]:
+    """Every written form (lower case, "ё" as "е") with its meaning. The first line to claim a form keeps it."""
+    out: dict[str, Alias] = {}
+    for cells in data_lines("aliases.tsv"):
+        kind, atoms, brand, device_class, spellings = (*cells, "", "")[:5]
+        alias = Alias(kind, tuple(atoms.split()), brand, device_class)
+        for spelling in (atoms.replace(" ", ""), *spellings.split(",")):
+            for form in _forms(spelling.strip().lower().replace("ё", "е")):
+                if form:
+                    out.setdefault(form, alias)
+    return out
+
+
+@lru_cache(maxsize=1)
+def aliases() -> dict[str, Alias]:
+    """The alias table, read once."""
+    return read_aliases()
+
+
+@lru_cache(maxsize=1)
+def vocabulary() -> frozenset[str]:
+    """Words that must not be taken for slips or foreign words: every alias of two letters or more."""
+    return frozenset(form for form in aliases() if len(form) > 1)

@@ -1,0 +1,112 @@
+"""Texts typed with the wrong keyboard layout: "ghbdtn" is "привет", "шзрщту" is "iphone"."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from battcrm.extraction import normalise_chars as chars
+from battcrm.extraction.gazetteer.aliases import vocabulary
+from battcrm.extraction.normalise_morph import is_word
+from battcrm.extraction.normalise_words import in_english, known, reads_as_russian
+
+_CHUNK: Final = re.compile(r"\S+")
+_EDGES: Final = ".,!?:;()\"'"
+_SURE_LETTERS: Final = 4
+_LATIN: Final = re.compile(r"[a-zA-Z]")
+_CODE: Final = re.compile(r"[^\W\d_]{1,2}\d{1,4}[^\W\d_]{0,2}|\d{1,4}[^\W\d_]{1,2}|[^\W\d_]")
+
+
+def repair_layout(text: str) -> tuple[str, bool]:
+    """The text with slips retyped, character for character, and whether there were any."""
+    if _LATIN.search(text):
+        repaired = _to_cyrillic(text)
+        if repaired is not None:
+            return repaired, True
+    if chars.has_cyrillic(text):
+        repaired = _to_latin(text)
+        if repaired is not None:
+            return repaired, True
+    return text, False
+
+
+def _to_cyrillic(text: str) -> str | None:
+    chunks = [match.span() for match in _CHUNK.finditer(text)]
+    plain = [(span, text[span[0] : span[1]]) for span in chunks]
+    latin = [(span, chunk) for span, chunk in plain if _LATIN.search(chunk) and not chars.has_cyrillic(chunk)]
+    slips = [(span, chunk) for span, chunk in latin if _is_slip(chunk)]
+    if not slips:
+        return None
+    open_chunks = sum(1 for _, chunk in latin if len(chunk) >= _SURE_LETTERS and not _explained(chunk))
+    whole = len(slips) > open_chunks and not chars.has_cyrillic(text)
+    out = list(text)
+    for (start, end), chunk in latin if whole else slips:
+        if whole and _is_latin_name(chunk):
+            continue
+        out[start:end] = _retype(chunk)
+    return "".join(out)
+
+
+def _explained(chunk: str) -> bool:
+    return _is_slip(chunk) or _is_latin_name(chunk)
+
+
+def _retype(chunk: str) -> str:
+    """The chunk in the Cyrillic layout. Marks at its end stay marks unless they are needed to make a word."""
+    core = chunk.rstrip(_EDGES)
+    full = chunk.translate(chars.TO_CYR_LAYOUT)
+    if core != chunk and not known(full.lower().replace("ё", "е")):
+        return core.translate(chars.TO_CYR_LAYOUT) + chunk[len(core) :]
+    return full
+
+
+@lru_cache(maxsize=20_000)
+def _is_slip(chunk: str) -> bool:
+    """A Latin chunk that is nothing in Latin and a word in the other layout."""
+    core = chunk.rstrip(_EDGES).lower()
+    if len(core) < _SURE_LETTERS or _is_latin_name(chunk) or in_english(core):
+        return False
+    word = _retype(chunk).rstrip(_EDGES).lower().replace("ё", "е")
+    if not word.isalpha() or not known(word):
+        return False
+    return not reads_as_russian(core)
+
+
+def _is_latin_name(chunk: str) -> bool:
+    core = chunk.strip(_EDGES).lower()
+    return core in vocabulary() or any(char.isdigit() for char in core)
+
+
+def _to_latin(text: str) -> str | None:
+    spans = [match.span() for match in _CHUNK.finditer(text)]
+    slips = [index for index, span in enumerate(spans) if _is_latin_slip(text[span[0] : span[1]])]
+    if not slips:
+        return None
+    out = list(text)
+    for index in slips:
+        last = index
+        while last + 1 < len(spans) and _belongs(text[spans[last + 1][0] : spans[last + 1][1]]):
+            last += 1
+        for at in range(index, last + 1):
+            start, end = spans[at]
+            out[start:end] = text[start:end].translate(chars.TO_LAT_LAYOUT)
+    return "".join(out)
+
+
+@lru_cache(maxsize=20_000)
+def _is_latin_slip(chunk: str) -> bool:
+    core = chunk.strip(_EDGES).lower()
+    if len(core) < _SURE_LETTERS or core in vocabulary() or not core.isalpha() or is_word(core.replace("ё", "е")):
+        return False
+    return core.translate(chars.TO_LAT_LAYOUT) in vocabulary()
+
+
+def _belongs(chunk: str) -> bool:
+    """A short code or modifier right after a slip was typed in the same layout ("зщсщ ч3 зкщ")."""
+    core = chunk.strip(_EDGES).lower()
+    if core.isdigit():
+        return True
+    if core in vocabulary() or is_word(core):
+        return False
+    return bool(_CODE.fullmatch(core)) or core.translate(chars.TO_LAT_LAYOUT) in vocabulary()
