@@ -9,23 +9,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
 from battcrm.infra.exchange import HttpResponse
 from battcrm.models.outgoing import OutgoingCommand, Sent
-from battcrm.models.unified import UnifiedMessage
+from battcrm.models.unified import Attachment, UnifiedMessage
 
 __all__ = [
     "Capabilities",
     "ChannelAccount",
+    "FetchedFile",
+    "Files",
     "HttpClient",
     "HttpResponse",
+    "Lifecycle",
     "Manifest",
     "Poller",
     "Reply",
     "Sender",
     "Verdict",
+    "WebhookHealth",
     "WebhookRequest",
 ]
 
@@ -155,6 +160,50 @@ class Poller(Protocol):
         ...
 
 
+class Lifecycle(Protocol):
+    """Connecting and disconnecting one account (channels that register webhooks themselves)."""
+
+    async def connect(self, webhook_url: str) -> dict[str, Any]:
+        """Validate the credentials and register the webhook; idempotent. Returns the account as `Sender.check` does."""
+        ...
+
+    async def health(self) -> WebhookHealth:
+        """The platform's own view of its deliveries to us."""
+        ...
+
+    async def disconnect(self) -> None:
+        """Remove the webhook; what waits on the platform's side is kept."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookHealth:
+    """Deliveries as the platform sees them; None = it does not say."""
+
+    url: str | None = None
+    active: bool = True
+    pending: int | None = None
+    last_error_at: datetime | None = None
+    last_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedFile:
+    """A customer's file."""
+
+    content: bytes = field(repr=False)
+    mime: str | None = None
+    filename: str | None = None
+
+
+class Files(Protocol):
+    """Fetches what customers sent."""
+
+    async def fetch(self, attachment: Attachment, max_bytes: int) -> FetchedFile:
+        """The file of an inbound attachment. Permanent if it is gone or too large, Transient if not there yet."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """All the registry knows about a channel.
@@ -173,5 +222,7 @@ class Manifest:
     secret_in_body: bool = False
     accepted: Reply = field(default_factory=Reply)
     poller: Callable[[ChannelAccount, HttpClient], Poller] | None = None
+    lifecycle: Callable[[ChannelAccount, HttpClient], Lifecycle] | None = None
+    files: Callable[[ChannelAccount, HttpClient], Files] | None = None
     required_secrets: tuple[str, ...] = ()
     default_base_url: str = ""

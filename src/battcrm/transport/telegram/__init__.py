@@ -1,0 +1,1 @@
+"""Telegram bots over the Bot API."""

@@ -1,0 +1,214 @@
+"""Telegram updates to unified messages (Bot API `Update`, one per webhook call)."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from battcrm.kit.errors import Invalid
+from battcrm.models.unified import (
+    Attachment,
+    Button,
+    Content,
+    Conversation,
+    Direction,
+    Kind,
+    ReplyTo,
+    Sender,
+    Source,
+    UnifiedMessage,
+)
+from battcrm.transport import wire
+from battcrm.transport.base import ChannelAccount
+from battcrm.transport.telegram import content as read
+
+ALLOWED_UPDATES: Final = ("message", "edited_message", "callback_query", "my_chat_member", "message_reaction")
+
+_START: Final = re.compile(r"/start(?:@\w+)?(?:\s+(?P<ref>\S.*))?\s*", re.DOTALL)
+_GONE: Final = frozenset({"kicked", "left"})
+
+
+def parse(body: bytes, account: ChannelAccount | None = None) -> list[UnifiedMessage]:
+    """The messages of one update (or of a whole getUpdates answer); `[]` for kinds that do not concern us.
+
+    Raises Invalid for a body that is not an update, and for a message without chat or id.
+    """
+    document = wire.decode_object(body, "Telegram")
+    if "update_id" not in document and document.get("ok") is True and isinstance(document.get("result"), list):
+        return [found for update in wire.objects(document["result"]) for found in parse_update(update, account)]
+    return parse_update(document, account)
+
+
+def parse_update(update: dict[str, Any], account: ChannelAccount | None) -> list[UnifiedMessage]:
+    """`parse` for an update that is decoded already (long polling)."""
+    number = wire.ident(update.get("update_id"))
+    if number is None:
+        raise Invalid("not a Telegram update", field="update_id", code="not_an_update")
+    for kind, handle in _HANDLERS.items():
+        value = update.get(kind)
+        if value is None:
+            continue
+        if not isinstance(value, dict):
+            raise Invalid("not an object", field=kind, code="not_an_update")
+        found = handle(value, number, account.account_ref if account else None)
+        if found is None:
+            return []
+        return [replace(found, raw=update, channel_id=account.channel_id if account else None)]
+    return []
+
+
+def _message(value: dict[str, Any], _: str, bot_id: str | None) -> UnifiedMessage | None:
+    found = _base(value, bot_id)
+    if read.SERVICE_KEYS & value.keys():
+        return None
+    kind = Kind.MESSAGE
+    text, source = found.message.text, None
+    start = _START.fullmatch(text) if text and found.forwarded is None else None
+    if start is not None:
+        kind = Kind.START
+        source = Source(ref=start["ref"].strip()) if start["ref"] else None
+    elif text is None and not found.message.attachments:
+        kind = Kind.UNSUPPORTED
+        found = replace(found, message=replace(found.message, attachments=_unknown(value)))
+    return replace(found, kind=kind, source=source, dedup_key=_key(found, kind))
+
+
+def _edited(value: dict[str, Any], number: str, bot_id: str | None) -> UnifiedMessage | None:
+    """A new revision. Two edits within one second share `edit_date`, so the content takes part in the key."""
+    found = _base(value, bot_id)
+    revision = wire.ident(value.get("edit_date")) or number
+    digest = zlib.crc32(repr((found.message.text, found.message.attachments)).encode("utf-8", "replace"))
+    return replace(
+        found,
+        kind=Kind.EDIT,
+        dedup_key=_key(found, "edit", revision, f"{digest:08x}"),
+        occurred_at=wire.moment(value.get("edit_date")) or found.occurred_at,
+    )
+
+
+def _base(value: dict[str, Any], bot_id: str | None) -> UnifiedMessage:
+    chat = read.conversation(wire.obj(value.get("chat")))
+    ident = wire.ident(value.get("message_id"))
+    if chat is None or ident is None:
+        raise Invalid("message without chat or id", field="chat.id" if chat is None else "message_id")
+    sender = read.person(wire.obj(value.get("from") or value.get("sender_chat")), bot_id)
+    said = read.content(value, ident, sender)
+    own = next((a for a in said.attachments if a.kind == "contact" and a.verified and a.phones), None)
+    if own is not None:
+        sender = replace(sender, phone=own.phones[0], phone_verified=True)
+    return UnifiedMessage(
+        channel="telegram",
+        account_ref=bot_id,
+        dedup_key="",
+        kind=Kind.MESSAGE,
+        direction=Direction.OUT if sender.is_us else Direction.IN,
+        conversation=chat,
+        occurred_at=wire.moment(value.get("date")),
+        sender=sender,
+        message=said,
+        reply_to=read.reply_to(value, bot_id),
+        forwarded=read.forwarded(value),
+    )
+
+
+def _key(message: UnifiedMessage, *kind: str) -> str:
+    return wire.dedup_key(message.conversation.id, message.message.id, *kind)
+
+
+def _unknown(value: dict[str, Any]) -> tuple[Attachment, ...]:
+    """Dice, polls, stories, games and what Telegram invents next: kept visible, with what can be named."""
+    for key in ("poll", "dice", "game", "story", "paid_media", "invoice", "checklist", "giveaway"):
+        item = wire.obj(value.get(key))
+        if item:
+            title = wire.text(item.get("question")) or wire.text(item.get("title"))
+            return (Attachment(kind="unknown", title=title, name=key, emoji=wire.text(item.get("emoji"))),)
+    return (Attachment(kind="unknown"),)
+
+
+def _callback(value: dict[str, Any], number: str, bot_id: str | None) -> UnifiedMessage | None:
+    """A pressed button. The message may be missing (inline mode) or inaccessible (only chat and id)."""
+    sender = read.person(wire.obj(value.get("from")), bot_id)
+    message = wire.obj(value.get("message"))
+    chat = read.conversation(wire.obj(message.get("chat")))
+    if chat is None and sender.id is None:
+        raise Invalid("callback without a chat or a user", field="callback_query.from.id")
+    payload = wire.text(value.get("data"))
+    return UnifiedMessage(
+        channel="telegram",
+        account_ref=bot_id,
+        dedup_key=f"update:{number}",
+        kind=Kind.BUTTON,
+        conversation=chat or Conversation(str(sender.id)),
+        sender=sender,
+        button=Button(
+            payload=payload,
+            title=_title(message, payload),
+            source_message_id=wire.ident(message.get("message_id")) or wire.ident(value.get("inline_message_id")),
+            ack_ref=wire.ident(value.get("id")),
+        ),
+    )
+
+
+def _title(message: dict[str, Any], payload: str | None) -> str | None:
+    rows = wire.obj(message.get("reply_markup")).get("inline_keyboard")
+    for row in rows if isinstance(rows, list) else ():
+        for button in wire.objects(row):
+            if payload is not None and button.get("callback_data") == payload:
+                return wire.text(button.get("text"))
+    return None
+
+
+def _membership(value: dict[str, Any], number: str, bot_id: str | None) -> UnifiedMessage | None:
+    """The bot was blocked or unblocked by a person, or removed from or added to a group."""
+    chat = read.conversation(wire.obj(value.get("chat")))
+    if chat is None:
+        raise Invalid("membership change without a chat", field="my_chat_member.chat.id")
+    before = wire.text(wire.obj(value.get("old_chat_member")).get("status"))
+    after = wire.text(wire.obj(value.get("new_chat_member")).get("status"))
+    if after is None or (before is not None and (before in _GONE) == (after in _GONE)):
+        return None
+    return UnifiedMessage(
+        channel="telegram",
+        account_ref=bot_id,
+        dedup_key=f"update:{number}",
+        kind=Kind.STOP if after in _GONE else Kind.ALLOW,
+        conversation=chat,
+        occurred_at=wire.moment(value.get("date")),
+        sender=read.person(wire.obj(value.get("from")), bot_id),
+    )
+
+
+def _reaction(value: dict[str, Any], number: str, bot_id: str | None) -> UnifiedMessage | None:
+    """All reactions the person now has on a message; no text = the last one was taken back."""
+    chat, target = read.conversation(wire.obj(value.get("chat"))), wire.ident(value.get("message_id"))
+    if chat is None or target is None:
+        raise Invalid("reaction without a chat or a message", field="message_reaction.message_id")
+    emoji = [
+        wire.text(r.get("emoji")) or wire.text(r.get("type")) or "" for r in wire.objects(value.get("new_reaction"))
+    ]
+    sender: Sender = read.person(wire.obj(value.get("user") or value.get("actor_chat")), bot_id)
+    return UnifiedMessage(
+        channel="telegram",
+        account_ref=bot_id,
+        dedup_key=f"update:{number}",
+        kind=Kind.REACTION,
+        conversation=chat,
+        occurred_at=wire.moment(value.get("date")),
+        sender=sender,
+        message=Content(text="".join(emoji) or None),
+        reply_to=ReplyTo(id=target, seq=target),
+    )
+
+
+_HANDLERS: Final[dict[str, Callable[[dict[str, Any], str, str | None], UnifiedMessage | None]]] = {
+    "message": _message,
+    "edited_message": _edited,
+    "callback_query": _callback,
+    "my_chat_member": _membership,
+    "message_reaction": _reaction,
+    "channel_post": _message,
+    "edited_channel_post": _edited,
+}
