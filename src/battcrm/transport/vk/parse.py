@@ -49,7 +49,7 @@ class _Event:
 def parse(body: bytes, account: ChannelAccount | None) -> list[UnifiedMessage]:
     """The event of one callback, or all of one long-poll answer. `[]` where nothing is about a dialogue.
 
-    Raises Invalid for a body without VK's `type` and for a message that names no chat.
+    Raises Invalid for a body without VK's `type` and `group_id`.
     """
     document = decode_object(body, "VK")
     if "type" not in document and isinstance(document.get("updates"), list):
@@ -108,13 +108,19 @@ def _unified(event: _Event, peer: str, key: str, kind: Kind, **fields: Any) -> U
     )
 
 
+def _nowhere(event: _Event) -> UnifiedMessage:
+    """An authentic event that names no chat: kept visible, or VK would repeat it until it pauses the server."""
+    key = dedup_key(event.event_id)
+    return _unified(event, f"-{event.group}", key, Kind.UNSUPPORTED, direction=Direction.SERVICE)
+
+
 def _message(event: _Event) -> UnifiedMessage:
     """message_new (wrapped in `message`), message_edit and message_reply (the object is the message)."""
     item = obj(event.object.get("message")) or event.object
     author = ident(item.get("from_id"))
     peer = ident(item.get("peer_id")) or author
     if peer is None:
-        raise Invalid("a VK message names its chat", field="object.message.peer_id", code="malformed")
+        return _nowhere(event)
     number, seq = ident(item.get("id")), ident(item.get("conversation_message_id"))
     ours = author == f"-{event.group}" or event.type == "message_reply" or item.get("out") == 1
     body = text(item.get("text"))
@@ -248,7 +254,7 @@ def _pressed(event: _Event) -> UnifiedMessage:
     user = ident(item.get("user_id"))
     peer = ident(item.get("peer_id")) or user
     if peer is None:
-        raise Invalid("a VK message_event names its chat", field="object.peer_id", code="malformed")
+        return _nowhere(event)
     press, seq = ident(item.get("event_id")), ident(item.get("conversation_message_id"))
     answer_to = f"{press}:{user}" if press and user and user != peer else press
     return _unified(
@@ -264,7 +270,7 @@ def _pressed(event: _Event) -> UnifiedMessage:
 def _permission(event: _Event) -> UnifiedMessage:
     user = ident(event.object.get("user_id"))
     if user is None:
-        raise Invalid(f"VK {event.type} names its user", field="object.user_id", code="malformed")
+        return _nowhere(event)
     key = text(event.object.get("key"))
     kind = Kind.ALLOW if event.type == "message_allow" else Kind.DENY
     return _unified(
@@ -281,7 +287,7 @@ def _read(event: _Event) -> UnifiedMessage:
     reader = ident(event.object.get("from_id"))
     peer = ident(event.object.get("peer_id")) or reader
     if peer is None:
-        raise Invalid("a VK message_read names its chat", field="object.peer_id", code="malformed")
+        return _nowhere(event)
     number, seq = ident(event.object.get("read_message_id")), ident(event.object.get("conversation_message_id"))
     named = number or seq
     return _unified(
@@ -299,7 +305,7 @@ def _read(event: _Event) -> UnifiedMessage:
 def _typing(event: _Event) -> UnifiedMessage:
     user = ident(event.object.get("from_id"))
     if user is None:
-        raise Invalid("a VK message_typing_state names its user", field="object.from_id", code="malformed")
+        return _nowhere(event)
     return _unified(event, user, dedup_key(event.event_id), Kind.TYPING, sender=Sender(id=user))
 
 
