@@ -157,14 +157,18 @@ class AioHttp:
         json: Any = None,
         form: Mapping[str, str] | None = None,
         files: Mapping[str, tuple[str, bytes, str]] | None = None,
+        raw: bytes | None = None,
         params: Mapping[str, str] | None = None,
         timeout: float = 20.0,
         idempotent: bool = False,
     ) -> HttpResponse:
-        """One request, no retries, no redirects; any status is an answer. `timeout` is the whole time in seconds."""
+        """One request, no retries, no redirects; any status is an answer. `timeout` is the whole time in seconds.
+
+        At most one of `json`, `form` (urlencoded; multipart together with `files`) and `raw` (sent as it is).
+        """
         mark = SimpleNamespace(sent=False)
         head = dict(headers or {})
-        data: Any = None
+        data: Any = raw
         if files is not None:
             data = _multipart(form, files)
         elif json is not None:
