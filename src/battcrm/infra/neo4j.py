@@ -1,0 +1,227 @@
+"""The graph over Bolt: managed transactions with a deadline, a circuit breaker, and our own errors.
+
+Works against Neo4j >= 5.26 and the embedded ArcadeDB server. What differs between them is in `graph/dialect.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, LiteralString, Protocol, Self
+
+from neo4j import AsyncDriver, AsyncGraphDatabase, AsyncManagedTransaction, NotificationMinimumSeverity
+from neo4j import exceptions as bolt
+
+from battcrm.infra.circuit import Circuit, CircuitOpen, CircuitState
+from battcrm.kit.clock import Clock
+from battcrm.kit.errors import AuthExpired, BattError, Conflict, Permanent, Transient
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One Cypher text and its parameters. The text is a literal of our source; values go in `parameters` only."""
+
+    text: LiteralString
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+class GraphMetrics(Protocol):
+    """Where round trips are counted."""
+
+    def observe(self, kind: str, outcome: str, seconds: float) -> None:
+        """`kind` is read | write; `outcome` is ok or the code of the error."""
+        ...
+
+
+class Work(Protocol):
+    """Several statements in one transaction; may run more than once, so it must have no effect outside the graph."""
+
+    async def __call__(self, run: Runner) -> Any:
+        """Do the work; what it returns is what `write` returns."""
+        ...
+
+
+class Runner:
+    """Runs statements inside a transaction."""
+
+    __slots__ = ("_tx",)
+
+    def __init__(self, tx: AsyncManagedTransaction) -> None:
+        self._tx = tx
+
+    async def __call__(self, text: LiteralString, parameters: Mapping[str, Any]) -> list[Row]:
+        """All rows of one statement."""
+        result = await self._tx.run(text, dict(parameters))
+        return [record.data() for record in await result.fetch(2**31)]
+
+
+# First match wins: what the driver raises -> (class of ours, code, does it say that the server is not answering?).
+_ERRORS: Final[tuple[tuple[type[BaseException], type[BattError], str, bool], ...]] = (
+    (TimeoutError, Transient, "graph_timeout", True),
+    (bolt.AuthError, AuthExpired, "graph_auth", False),
+    (bolt.TokenExpired, AuthExpired, "graph_auth", False),
+    (bolt.ConstraintError, Conflict, "graph_constraint", False),
+    (bolt.TransientError, Transient, "graph_contention", False),
+    (bolt.CypherSyntaxError, Permanent, "graph_syntax", False),
+    (bolt.ClientError, Permanent, "graph_client", False),
+    (bolt.DatabaseError, Transient, "graph_database", False),
+    (bolt.Neo4jError, Transient, "graph_server", False),
+    (bolt.ConfigurationError, Permanent, "graph_configuration", False),
+    (bolt.DriverError, Transient, "graph_unavailable", True),
+    (OSError, Transient, "graph_unavailable", True),
+)
+_HANDLED: Final = tuple(row[0] for row in _ERRORS)
+
+
+def translate(error: BaseException) -> tuple[BattError, bool]:
+    """Our error for one of the driver's, and whether it speaks against the server's health. No query text in it."""
+    for kind, ours, code, counts in _ERRORS:
+        if isinstance(error, kind):
+            detail = getattr(error, "code", None) or type(error).__name__
+            return ours(f"the graph failed: {detail}", code=code), counts
+    raise error
+
+
+class Graph:
+    """A pool of Bolt connections to one database. Opening does not connect; the first call does."""
+
+    def __init__(
+        self,
+        driver: AsyncDriver,
+        clock: Clock,
+        *,
+        database: str | None,
+        circuit: Circuit,
+        metrics: GraphMetrics | None,
+        in_flight: int,
+    ) -> None:
+        self._driver = driver
+        self._clock = clock
+        self._database = database
+        self._circuit = circuit
+        self._metrics = metrics
+        self._slots = asyncio.Semaphore(in_flight)
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        user: str,
+        password: str,
+        *,
+        clock: Clock,
+        database: str | None = None,
+        connections: int = 16,
+        connect_timeout: float = 2.0,
+        circuit: Circuit | None = None,
+        metrics: GraphMetrics | None = None,
+    ) -> Self:
+        """Describe the server; nothing is sent yet. At most `connections` transactions are under way at once."""
+        driver = AsyncGraphDatabase.driver(
+            url,
+            auth=(user, password) if user else None,
+            max_connection_pool_size=connections,
+            connection_timeout=connect_timeout,
+            connection_acquisition_timeout=connect_timeout,
+            max_transaction_retry_time=30.0,
+            liveness_check_timeout=30.0,
+            notifications_min_severity=NotificationMinimumSeverity.OFF,
+            telemetry_disabled=True,
+            user_agent="battcrm",
+        )
+        return cls(
+            driver, clock, database=database, circuit=circuit or Circuit(clock), metrics=metrics, in_flight=connections
+        )
+
+    @property
+    def circuit_state(self) -> CircuitState:
+        """For health pages."""
+        return self._circuit.state
+
+    async def close(self) -> None:
+        """Close the pool; calls under way fail."""
+        await self._driver.close()
+
+    async def agent(self, *, deadline: float = 5.0) -> str:
+        """What the server calls itself, such as `Neo4j/5.26.25`."""
+        info = await self._guard("read", self._driver.get_server_info(), deadline)
+        return str(info.agent)
+
+    async def read(self, text: LiteralString, parameters: Mapping[str, Any], *, deadline: float = 5.0) -> list[Row]:
+        """Rows of one reading statement, within `deadline` seconds in all.
+
+        Raises Transient (time-out, server away, circuit open), AuthExpired, Permanent (our mistake).
+        """
+        return list(await self._guard("read", self._read(text, parameters), deadline))
+
+    async def write(self, statements: Sequence[Statement], *, deadline: float = 30.0) -> list[list[Row]]:
+        """Run the statements in one transaction, all or nothing; contention is retried inside the deadline."""
+
+        async def work(run: Runner) -> list[list[Row]]:
+            return [await run(statement.text, statement.parameters) for statement in statements]
+
+        return list(await self.transact(work, deadline=deadline))
+
+    async def transact(self, work: Work, *, deadline: float = 30.0) -> Any:
+        """Run `work` in one writing transaction. It is repeated after contention: it must be idempotent outside."""
+        return await self._guard("write", self._write(work), deadline)
+
+    async def schema(self, text: LiteralString, *, deadline: float = 30.0) -> None:
+        """Run one schema statement; these take a transaction of their own."""
+        await self._guard("write", self._schema(text), deadline)
+
+    async def _read(self, text: LiteralString, parameters: Mapping[str, Any]) -> list[Row]:
+        async def work(tx: AsyncManagedTransaction) -> list[Row]:
+            return await Runner(tx)(text, parameters)
+
+        async with self._driver.session(database=self._database, default_access_mode="READ") as session:
+            return await session.execute_read(work)
+
+    async def _write(self, work: Work) -> Any:
+        async def inner(tx: AsyncManagedTransaction) -> Any:
+            return await work(Runner(tx))
+
+        async with self._driver.session(database=self._database) as session:
+            return await session.execute_write(inner)
+
+    async def _schema(self, text: LiteralString) -> None:
+        async with self._driver.session(database=self._database) as session:
+            await (await session.run(text)).consume()
+
+    async def _guard(self, kind: str, call: Any, deadline: float) -> Any:
+        started = self._clock.monotonic()
+        try:
+            self._circuit.enter()
+        except CircuitOpen:
+            call.close()
+            self._observe(kind, "circuit_open", started)
+            raise
+        settled = False
+        try:
+            async with asyncio.timeout(deadline):
+                value = await self._bounded(call)
+            self._circuit.succeeded()
+            settled = True
+        except _HANDLED as error:
+            ours, counts = translate(error)
+            (self._circuit.failed if counts else self._circuit.succeeded)()
+            settled = True
+            self._observe(kind, ours.code, started)
+            raise ours from error
+        finally:
+            call.close()
+            if not settled:
+                self._circuit.abandoned()
+        self._observe(kind, "ok", started)
+        return value
+
+    async def _bounded(self, call: Any) -> Any:
+        async with self._slots:
+            return await call
+
+    def _observe(self, kind: str, outcome: str, started: float) -> None:
+        if self._metrics is not None:
+            self._metrics.observe(kind, outcome, self._clock.monotonic() - started)
