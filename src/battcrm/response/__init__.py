@@ -1,0 +1,1 @@
+"""What to answer: the decision, its words, and the checks on both."""

@@ -1,0 +1,86 @@
+"""The response decision: a pure function of the situation and the tenant's settings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+from battcrm.kit.errors import Invalid
+from battcrm.models.situation import Action, AppealStatus, Plan, Situation
+from battcrm.response.case import Case
+from battcrm.response.flows import by_consent, by_routing, by_wish
+from battcrm.response.generator import TemplateComposer
+from battcrm.response.guards import GUARDS, is_speech
+from battcrm.response.loops import repeats
+from battcrm.response.reasons import Reason, Rejection
+from battcrm.response.settings import Mode, ResponseSettings
+
+_ONCE: Final = {
+    Reason.THANKS: Reason.COURTESY,
+    Reason.OFF_TOPIC: Reason.OFF_TOPIC_AGAIN,
+    Reason.GREETING: Reason.REPEATED_GREETING,
+}
+_LANGUAGE_LETTERS: Final = 12
+
+
+class RuleResponseRouter:
+    """Implements the pipeline's ResponseRouter. Stateless."""
+
+    def __init__(self, composer: TemplateComposer | None = None) -> None:
+        self._composer = composer or TemplateComposer()
+
+    def decide(self, situation: Situation, settings: Any) -> Plan:
+        """What to do and why: never raises, always with a reason and with what was turned down.
+
+        `settings` is a ResponseSettings; anything else means the defaults.
+        """
+        tenant = settings if isinstance(settings, ResponseSettings) else ResponseSettings()
+        case = Case(situation, tenant)
+        _note_language(case)
+        plan = self._once(case, _choose(case))
+        return _in_mode(case, plan)
+
+    def _once(self, case: Case, plan: Plan) -> Plan:
+        """The same answer twice is a circle: courtesy falls silent, anything else goes to a person."""
+        if not is_speech(plan):
+            return plan
+        reason = Reason(plan.reason)
+        try:
+            drafts = self._composer.compose(plan, case.situation, case.settings)
+        except Invalid as error:
+            case.reject(plan.template or "", error.code)
+            return case.operator(Reason.TEXT_FAILED)
+        if reason in _ONCE and any(repeats(drafts, [text]) for text in case.situation.last_bot_texts):
+            return case.silence(_ONCE[reason])
+        if repeats(drafts, case.situation.last_bot_texts):
+            case.reject(plan.template or "", Reason.SAME_ANSWER)
+            return case.operator(Reason.SAME_ANSWER)
+        return plan
+
+
+def _choose(case: Case) -> Plan:
+    for guard in GUARDS:
+        plan = guard(case)
+        if plan is not None:
+            return plan
+    return by_routing(case) or by_consent(case) or by_wish(case)
+
+
+def _in_mode(case: Case, plan: Plan) -> Plan:
+    """In suggest mode nothing is said by the bot itself: texts become drafts, and a draft has quoted nothing yet."""
+    if case.settings.mode_for(case.situation.channel.kind) is not Mode.SUGGEST:
+        return plan
+    if plan.action is Action.OPERATOR:
+        return replace(plan, template=None)
+    if not is_speech(plan):
+        return plan
+    status = None if plan.status is AppealStatus.QUOTED else plan.status
+    rejected = (*plan.rejected, (str(plan.action), str(Rejection.MODE_SUGGEST)))
+    return replace(plan, action=Action.SUGGEST, status=status, rejected=rejected)
+
+
+def _note_language(case: Case) -> None:
+    language = case.situation.reading.signals.language
+    if language not in case.settings.languages and sum(ch.isalpha() for ch in case.text) >= _LANGUAGE_LETTERS:
+        case.flag(f"language:{language}")
+        case.reject(f"answer_in:{language}", Rejection.LANGUAGE)

@@ -1,0 +1,54 @@
+"""Words in a client's text that decide about an answer (not about facts: extraction owns those)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+
+def _any(*stems: str) -> re.Pattern[str]:
+    return re.compile(r"(?<!\w)(?:" + "|".join(stems) + ")", re.IGNORECASE)
+
+
+LEGAL: Final = _any(
+    r"в суд\b", r"суд(?:ом|у|иться|ебн)", r"роспотреб", r"прокурат", r"адвокат", r"юрист", r"претензи", r"заявление в",
+    r"напишу заявление", r"экспертиз", r"lawyer", r"sue\b", r"court\b", r"legal action", r"consumer (?:rights|protection)",
+)  # fmt: skip
+PERSONAL_DATA: Final = _any(
+    r"персональн\w* данн", r"(?:удалите|сотрите|уничтожьте) (?:\w+ ){0,2}(?:данн|переписк|номер)",
+    r"отзыва\w+ согласи", r"какие (?:\w+ ){0,2}данные (?:обо мне|у вас)", r"gdpr\b", r"personal data",
+    r"(?:delete|erase|remove) (?:all )?my (?:data|number|account)",
+)  # fmt: skip
+ANGRY: Final = _any(
+    r"безобрази", r"отвратит", r"ужасн\w+ (?:сервис|обслуж|отношен)", r"обман(?:ыва|щик|ули|\b)", r"кидал", r"кинули",
+    r"мошенн", r"верните (?:\w+ ){0,2}(?:деньг|телефон)", r"жалоб", r"жаловаться", r"хамств", r"хамят", r"надоел",
+    r"сколько можно", r"издева", r"scam", r"refund", r"terrible service", r"complain", r"rip.?off", r"disgust",
+)  # fmt: skip
+AUTO_REPLY: Final = _any(
+    r"автоответ", r"это автоматическ", r"мы получили ваше (?:сообщение|обращение)", r"ваше обращение принято",
+    r"auto.?reply", r"automatic reply", r"out of office", r"we have received your message",
+)  # fmt: skip
+CALL: Final = _any(
+    r"(?:пере)?звон(?:ите|ить)", r"позвон", r"набер(?:ите|и)", r"call me", r"call back", r"phone me",
+)  # fmt: skip
+
+# Ordered: the first topic found is the one answered.
+TOPICS: Final = (
+    ("warranty", _any(r"гаранти", r"warrant", r"guarantee")),
+    ("delivery", _any(r"достав", r"курьер", r"сдэк", r"почт(?:ой|у)", r"deliver", r"courier", r"shipping")),
+    ("payment", _any(r"оплат", r"оплач", r"картой", r"налич", r"рассрочк", r"безнал", r"payment", r"by card", r"cash")),
+    ("hours", _any(
+        r"во сколько", r"до сколь", r"со скольк", r"режим", r"график", r"часы работ", r"когда (?:вы )?(?:работа|откр|закр)",
+        r"работаете (?:ли|в|сегодня|завтра|по|до)", r"открыты", r"выходн", r"hours\b", r"open\b", r"close\b", r"closing",
+    )),
+    ("address", _any(
+        r"адрес", r"где (?:вы|вас|наход|распол|это)", r"как (?:до вас|добраться|проехать|пройти|найти)", r"куда (?:под|при|нести|ехать|везти)",
+        r"находитесь", r"address", r"where are you", r"located", r"location", r"how to (?:get|find)",
+    )),
+    ("phone", _any(r"ваш (?:номер|телефон)", r"номер телефон", r"телефон (?:мастерской|сервиса)", r"your (?:phone|number)")),
+)  # fmt: skip
+
+
+def topic_of(text: str) -> str | None:
+    """Which shop fact a question is about."""
+    return next((name for name, pattern in TOPICS if pattern.search(text)), None)
