@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("appeal_id", sa.UUID(), nullable=False),
         sa.Column("client_id", sa.UUID(), nullable=False),
         sa.Column("dialog_id", sa.UUID(), nullable=False),
+        sa.Column("episode_id", sa.UUID(), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("control", sa.Text(), server_default="bot", nullable=False),

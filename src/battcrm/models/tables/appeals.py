@@ -24,6 +24,7 @@ class Appeal(Base):
     appeal_id: Mapped[Key]
     client_id: Mapped[UUID]
     dialog_id: Mapped[UUID]
+    episode_id: Mapped[UUID]
     number: Mapped[int] = mapped_column(BigInteger)
     status: Mapped[str]
     control: Mapped[str] = mapped_column(server_default="bot")

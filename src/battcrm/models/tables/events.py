@@ -10,7 +10,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from battcrm.models.tables.base import Base, JsonObject, Key, Small
 
-
 OUTBOX_SEQ = Sequence("outbox_seq", metadata=Base.metadata, cache=1)
 
 

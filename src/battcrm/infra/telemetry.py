@@ -1,0 +1,129 @@
+"""Logs and metrics: JSON lines without message texts, and a typed catalogue of every metric."""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import logging
+import os
+import sys
+import threading
+import time
+from typing import Any, Final
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from structlog.typing import EventDict
+
+REGISTRY: Final = CollectorRegistry()
+_LATENCY: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
+
+
+class Metrics:
+    """Every metric of the core: name, labels, unit and meaning in one place (docs/reference/metrics.md is made from it)."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, help_: str, *labels: str) -> Counter:
+            return Counter(f"battcrm_{name}", help_, labels, registry=registry)
+
+        def gauge(name: str, help_: str, *labels: str) -> Gauge:
+            return Gauge(f"battcrm_{name}", help_, labels, registry=registry)
+
+        def seconds(name: str, help_: str, *labels: str) -> Histogram:
+            return Histogram(f"battcrm_{name}_seconds", help_, labels, registry=registry, buckets=_LATENCY)
+
+        self.webhooks = counter("webhooks_total", "Webhook calls by channel kind and HTTP status.", "channel", "status")
+        self.rejected = counter(
+            "webhooks_rejected_total", "Webhook bodies not accepted, by reason.", "channel", "reason"
+        )
+        self.acknowledge = seconds("gateway_ack", "Time from a webhook's last byte to its acknowledgement.")
+        self.processed = counter("inbox_processed_total", "Inbox rows processed, by outcome.", "outcome")
+        self.inbox_age = gauge("inbox_oldest_age_seconds", "Age of the oldest inbox row, in seconds.")
+        self.batch = seconds("processor_batch", "Duration of one processor transaction.")
+        self.turns = counter("turns_total", "Turns by how they ended.", "state")
+        self.turn_time = seconds("turn", "Duration of a turn without waiting for a model.")
+        self.actions = counter("decisions_total", "Decisions by action and reason.", "action", "reason")
+        self.turns_running = gauge("turns_running", "Turns in flight in this process.")
+        self.sends = counter("sends_total", "Outgoing messages by channel kind and final state.", "channel", "state")
+        self.sending = gauge("sends_running", "Sends in flight in this process.")
+        self.send_time = seconds("send", "Duration of one send to a messenger.", "channel")
+        self.published = counter("events_published_total", "Events put on streams by the relay.")
+        self.outbox_age = gauge("outbox_oldest_age_seconds", "Age of the oldest unpublished event, in seconds.")
+        self.handled = counter(
+            "events_handled_total", "Events handled, by consumer and outcome.", "consumer", "outcome"
+        )
+        self.due_age = gauge("due_oldest_age_seconds", "How long the oldest claimable row has been due.", "table")
+        self.dead = counter("dead_letters_total", "Items given up, by source.", "source")
+        self.model_calls = counter("model_calls_total", "Model calls by outcome.", "model", "outcome")
+        self.model_time = seconds("model", "Duration of model calls.", "model")
+        self.graph = counter("graph_queries_total", "Graph round trips by outcome.", "outcome")
+        self.loop_lag = gauge("event_loop_lag_seconds", "How late the event loop woke up last time.")
+
+
+METRICS: Final = Metrics(REGISTRY)
+
+
+def exposition() -> bytes:
+    """The scrape of this process in the Prometheus text format."""
+    return generate_latest(REGISTRY)
+
+
+def configure_logging(level: str = "INFO", style: str = "json", role: str = "") -> None:
+    """Structured logs on standard error; standard output belongs to commands' results."""
+    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    renderer: Any = structlog.processors.JSONRenderer() if style == "json" else structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _without_texts,
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.clear_contextvars()
+    if role:
+        structlog.contextvars.bind_contextvars(role=role, pid=os.getpid())
+    logging.basicConfig(level=max(number, logging.WARNING), stream=sys.stderr, format="%(name)s: %(message)s")
+
+
+def _without_texts(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    for key in ("text", "body", "payload", "secrets", "token"):
+        if key in event:
+            event[key] = "(withheld)"
+    return event
+
+
+class Watchdog:
+    """Watches the event loop from a thread: a loop that stands still is dumped and the process ends.
+
+    Liveness is progress: a supervisor restarts the process, and leases hand its work to others.
+    """
+
+    def __init__(self, *, limit: float = 30.0) -> None:
+        self._limit = limit
+        self._beat = time.monotonic()
+        self._stop = threading.Event()
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+        thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+        thread.start()
+        try:
+            while True:
+                due = time.monotonic() + 0.5
+                await asyncio.sleep(0.5)
+                self._beat = time.monotonic()
+                METRICS.loop_lag.set(max(0.0, self._beat - due))
+        finally:
+            self._stop.set()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(1.0):
+            if time.monotonic() - self._beat > self._limit:
+                faulthandler.dump_traceback(file=sys.stderr)
+                os._exit(70)

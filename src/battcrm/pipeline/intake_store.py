@@ -1,0 +1,307 @@
+"""The statements of the processor's one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from battcrm.events.catalogue import Event, MessageDeleted, MessageEdited, MessageStatusChanged
+from battcrm.infra.postgres import Connection, columns
+from battcrm.kit.ids import IdFactory, bucket_of
+from battcrm.kit.text import storable
+from battcrm.models.unified_codec import encode
+from battcrm.pipeline.intake import STATUS_ORDER, Change, NewMessage
+from battcrm.resolution.directory import Arrival, DialogState
+
+ORPHAN_LIMIT: Final = timedelta(minutes=10)
+_ORPHAN_STEP: Final = timedelta(seconds=2)
+
+# Tenants are taken one processor at a time (transaction-scoped advisory lock), which keeps every dialog in arrival
+# order across processors; a busy tenant is passed over, not waited for.
+_CLAIM: Final = """
+WITH RECURSIVE tenants AS (
+  (SELECT i.tenant_id FROM inbox i WHERE i.tenant_id > $1 AND i.bucket = ANY($2) ORDER BY i.tenant_id LIMIT 1)
+  UNION ALL
+  SELECT (SELECT i.tenant_id FROM inbox i WHERE i.tenant_id > t.tenant_id AND i.bucket = ANY($2)
+          ORDER BY i.tenant_id LIMIT 1)
+  FROM tenants t WHERE t.tenant_id IS NOT NULL
+), owned AS MATERIALIZED (
+  SELECT tenant_id FROM (SELECT tenant_id FROM tenants WHERE tenant_id IS NOT NULL LIMIT 256) t
+  WHERE pg_try_advisory_xact_lock(hashtextextended('inbox' || tenant_id::text, 0))
+), picked AS MATERIALIZED (
+  SELECT p.* FROM owned CROSS JOIN LATERAL (
+    SELECT i.tenant_id, i.inbox_id FROM inbox i
+    WHERE i.tenant_id = owned.tenant_id AND i.ready_at <= $3 AND ($6 OR i.attempts = 0)
+    ORDER BY i.inbox_id LIMIT $4 FOR UPDATE SKIP LOCKED
+  ) p LIMIT $5
+)
+"""
+TAKE: Final = (
+    _CLAIM
+    + """
+DELETE FROM inbox i USING picked p WHERE i.tenant_id = p.tenant_id AND i.inbox_id = p.inbox_id
+RETURNING i.tenant_id, i.inbox_id, i.channel_id, i.raw_id, i.payload, i.received_at, i.attempts
+"""
+)
+MARK: Final = (
+    _CLAIM
+    + """
+UPDATE inbox i SET attempts = i.attempts + 1 FROM picked p
+WHERE i.tenant_id = p.tenant_id AND i.inbox_id = p.inbox_id
+RETURNING i.tenant_id, i.inbox_id, i.attempts
+"""
+)
+TAKE_THESE: Final = """
+DELETE FROM inbox i USING unnest($1::uuid[], $2::bigint[]) AS p(tenant_id, inbox_id)
+WHERE i.tenant_id = p.tenant_id AND i.inbox_id = p.inbox_id
+RETURNING i.tenant_id, i.inbox_id, i.channel_id, i.raw_id, i.payload, i.received_at, i.attempts
+"""
+POSTPONE: Final = """
+UPDATE inbox SET attempts = attempts + 1, ready_at = $3 WHERE tenant_id = $1 AND inbox_id = $2 RETURNING attempts
+"""
+BURY: Final = """
+WITH gone AS (
+  DELETE FROM inbox WHERE tenant_id = $1 AND inbox_id = $2
+  RETURNING tenant_id, payload, channel_id, raw_id, attempts
+)
+INSERT INTO dead_letter (tenant_id, dead_id, source, reason, payload, context, created_at)
+SELECT tenant_id, $3, 'inbox', $4, payload,
+       jsonb_build_object('channel_id', channel_id, 'raw_id', raw_id, 'attempts', attempts), $5 FROM gone
+"""
+
+_INSERT_MESSAGES: Final = """
+INSERT INTO message (tenant_id, message_id, dialog_id, identity_id, seq, direction, author, kind, external_id,
+                     platform_seq, text, content, occurred_at, received_at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::text[], $7::text[], $8::text[],
+                     $9::text[], $10::text[], $11::text[], $12::jsonb[], $13::timestamptz[], $14::timestamptz[])
+"""
+_UPDATE_DIALOGS: Final = """
+UPDATE dialog d SET version = n.version, last_seq = n.last_seq, due_at = n.due_at,
+  first_unanswered_at = n.first_unanswered_at, last_inbound_at = coalesce(n.last_inbound_at, d.last_inbound_at),
+  window_expires_at = coalesce(n.window_expires_at, d.window_expires_at)
+FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
+            $8::timestamptz[])
+  AS n(tenant_id, dialog_id, version, last_seq, due_at, first_unanswered_at, last_inbound_at, window_expires_at)
+WHERE d.tenant_id = n.tenant_id AND d.dialog_id = n.dialog_id
+"""
+# least() would make a client due earlier than the quiet window of its only dialog asks for, so the least over the
+# client's dialogs is read back, after they were written.
+_MAKE_DUE: Final = """
+WITH locked AS MATERIALIZED (
+  SELECT w.tenant_id, w.client_id FROM unnest($1::uuid[], $2::uuid[]) AS n(tenant_id, client_id)
+  JOIN client_work w USING (tenant_id, client_id) ORDER BY w.tenant_id, w.client_id FOR UPDATE OF w
+)
+UPDATE client_work w SET due_at = n.due_at
+FROM (
+  SELECT l.tenant_id, l.client_id, min(d.due_at) AS due_at FROM locked l
+  JOIN identity i ON i.tenant_id = l.tenant_id AND i.client_id = l.client_id
+  JOIN dialog d ON d.tenant_id = i.tenant_id AND d.identity_id = i.identity_id
+  GROUP BY l.tenant_id, l.client_id
+) n
+WHERE w.tenant_id = n.tenant_id AND w.client_id = n.client_id AND n.due_at IS NOT NULL
+RETURNING w.due_at
+"""
+_EDIT: Final = """
+UPDATE message m SET text = $4, content = $5, revision = m.revision + 1
+WHERE m.tenant_id = $1 AND m.dialog_id = $2 AND m.external_id = $3 AND m.kind <> 'edit'
+RETURNING m.message_id, m.seq, m.revision
+"""
+_DELETE: Final = """
+UPDATE message m SET deleted_at = $4 WHERE m.tenant_id = $1 AND m.dialog_id = $2 AND m.external_id = $3
+  AND m.kind <> 'edit' AND m.deleted_at IS NULL RETURNING m.message_id, m.seq
+"""
+_STATUS_TARGET: Final = """
+SELECT m.message_id, m.state FROM message m WHERE m.tenant_id = $1 AND m.dialog_id = $2 AND m.direction = 'out'
+  AND (m.external_id = $3 OR m.outgoing_id::text = $4) FOR UPDATE
+"""
+_STATUS_UP_TO: Final = """
+SELECT m.message_id, m.state FROM message m WHERE m.tenant_id = $1 AND m.dialog_id = $2 AND m.direction = 'out'
+  AND m.state IN ('sent', 'delivered') AND m.seq <= (
+    SELECT max(x.seq) FROM message x WHERE x.tenant_id = $1 AND x.dialog_id = $2 AND x.external_id = $3) FOR UPDATE
+"""
+_SET_STATE: Final = "UPDATE message SET state = $3 WHERE tenant_id = $1 AND message_id = $2"
+_REACH: Final = "UPDATE identity SET reachable = $3 WHERE tenant_id = $1 AND identity_id = $2"
+_PHONE: Final = """
+INSERT INTO client_phone (tenant_id, client_id, phone, verified, source, created_at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bool[], $5::text[], $6::timestamptz[])
+ON CONFLICT (tenant_id, client_id, phone) DO UPDATE SET verified = client_phone.verified OR excluded.verified
+"""
+_REQUEUE: Final = """
+INSERT INTO inbox (tenant_id, bucket, channel_id, event_id, raw_id, payload, received_at, ready_at)
+SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::uuid[], $5::uuid[], $6::bytea[], $7::timestamptz[],
+                     $8::timestamptz[])
+"""
+_ORPHAN: Final = """
+INSERT INTO dead_letter (tenant_id, dead_id, source, reason, payload, context, created_at)
+SELECT tenant_id, dead_id, 'orphan', 'refers to a message that never came', payload, '{}'::jsonb, $4
+FROM unnest($1::uuid[], $2::uuid[], $3::bytea[]) AS o(tenant_id, dead_id, payload)
+"""
+
+
+async def insert_messages(connection: Connection, messages: Sequence[NewMessage]) -> None:
+    """Insert message rows."""
+    rows = [
+        (
+            m.dialog.tenant_id,
+            m.message_id,
+            m.dialog.dialog_id,
+            m.identity_id,
+            m.seq,
+            m.direction,
+            m.author,
+            m.kind,
+            m.external_id,
+            m.platform_seq,
+            m.text,
+            m.content,
+            m.occurred_at,
+            m.received_at,
+        )
+        for m in messages
+    ]
+    if rows:
+        await connection.execute(_INSERT_MESSAGES, *columns(rows, 14))
+
+
+async def write_dialogs(connection: Connection, dialogs: Sequence[DialogState]) -> list[datetime]:
+    """Write the changed dialogs back and make their clients due; returns when."""
+    changed = [d for d in dialogs if d.dirty]
+    rows = [
+        (
+            d.tenant_id,
+            d.dialog_id,
+            d.version,
+            d.last_seq,
+            d.due_at,
+            d.first_unanswered_at,
+            d.last_inbound_at,
+            d.window_expires_at,
+        )
+        for d in changed
+    ]
+    if not rows:
+        return []
+    await connection.execute(_UPDATE_DIALOGS, *columns(rows, 8))
+    clients = sorted({(d.tenant_id, d.client_id) for d in changed if d.due_at is not None})
+    if not clients:
+        return []
+    return [row[0] for row in await connection.fetch(_MAKE_DUE, *columns(clients, 2))]
+
+
+async def apply_edit(connection: Connection, change: Change, content: dict[str, Any]) -> tuple[Event, int] | None:
+    """Replace a message's text; the event and the message's seq, or None if the message is not there yet."""
+    text = storable(change.arrival.message.message.text or "")
+    dialog = change.dialog
+    row = await connection.fetchrow(_EDIT, dialog.tenant_id, dialog.dialog_id, change.external_id, text, content)
+    if row is None:
+        return None
+    event = MessageEdited(
+        tenant_id=dialog.tenant_id,
+        client_id=dialog.client_id,
+        message_id=row["message_id"],
+        dialog_id=dialog.dialog_id,
+        revision=row["revision"],
+    )
+    return event, row["seq"]
+
+
+async def apply_delete(connection: Connection, change: Change, now: datetime) -> Event | None:
+    """Mark a message deleted; None if it is not there yet."""
+    dialog = change.dialog
+    row = await connection.fetchrow(_DELETE, dialog.tenant_id, dialog.dialog_id, change.external_id, now)
+    if row is None:
+        return None
+    return MessageDeleted(
+        tenant_id=dialog.tenant_id,
+        client_id=dialog.client_id,
+        message_id=row["message_id"],
+        dialog_id=dialog.dialog_id,
+    )
+
+
+async def apply_status(connection: Connection, change: Change) -> list[Event] | None:
+    """Move the delivery state forward by rank only; None if the message is not there yet."""
+    status = change.arrival.message.status
+    dialog = change.dialog
+    if status is None:
+        return []
+    if status.up_to is not None:
+        rows = await connection.fetch(_STATUS_UP_TO, dialog.tenant_id, dialog.dialog_id, status.up_to)
+    else:
+        reference = status.client_ref or ""
+        rows = await connection.fetch(_STATUS_TARGET, dialog.tenant_id, dialog.dialog_id, change.external_id, reference)
+        if not rows:
+            return None
+    events: list[Event] = []
+    for row in rows:
+        if not _moves(row["state"], status.state):
+            continue
+        await connection.execute(_SET_STATE, dialog.tenant_id, row["message_id"], status.state)
+        events.append(
+            MessageStatusChanged(
+                tenant_id=dialog.tenant_id,
+                client_id=dialog.client_id,
+                message_id=row["message_id"],
+                dialog_id=dialog.dialog_id,
+                state=status.state,
+            )
+        )
+    return events
+
+
+def _moves(before: str, after: str) -> bool:
+    if before == "failed" or after not in STATUS_ORDER:
+        return False
+    rank = STATUS_ORDER.index
+    return before not in STATUS_ORDER or rank(after) > rank(before)
+
+
+async def note_people(
+    connection: Connection,
+    reach: Sequence[tuple[DialogState, bool]],
+    phones: Sequence[tuple[DialogState, str, bool]],
+    now: datetime,
+) -> None:
+    """Reachability and phones learned from the batch."""
+    for dialog, reachable in reach:
+        await connection.execute(_REACH, dialog.tenant_id, dialog.identity_id, reachable)
+    merged: dict[tuple[UUID, UUID, str], bool] = {}
+    for dialog, phone, verified in phones:
+        key = (dialog.tenant_id, dialog.client_id, _e164(phone))
+        merged[key] = merged.get(key, False) or verified
+    if merged:
+        rows = [(*key, verified, "channel", now) for key, verified in sorted(merged.items())]
+        await connection.execute(_PHONE, *columns(rows, 6))
+
+
+def _e164(phone: str) -> str:
+    digits = "".join(c for c in phone if c.isdigit())
+    if len(digits) == 11 and digits[0] == "8":
+        digits = "7" + digits[1:]
+    return "+" + digits[:15]
+
+
+async def put_back(connection: Connection, orphans: Sequence[Arrival], ids: IdFactory, now: datetime) -> None:
+    """What refers to a message not seen yet waits up to 10 minutes, then becomes visible as an orphan (B3)."""
+    young = [a for a in orphans if now - a.received_at < ORPHAN_LIMIT]
+    old = [a for a in orphans if now - a.received_at >= ORPHAN_LIMIT]
+    if young:
+        rows = [
+            (
+                a.tenant_id,
+                bucket_of(a.tenant_id),
+                a.channel_id,
+                a.message.event_id,
+                a.raw_id,
+                encode(a.message),
+                a.received_at,
+                now + _ORPHAN_STEP,
+            )
+            for a in young
+        ]
+        await connection.execute(_REQUEUE, *columns(rows, 8))
+    if old:
+        dead = [(a.tenant_id, ids.new(), encode(a.message)) for a in old]
+        await connection.execute(_ORPHAN, *columns(dead, 3), now)

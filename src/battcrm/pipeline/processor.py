@@ -1,0 +1,251 @@
+"""The processor: inbox rows become messages, events and due clients in one transaction, exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+
+from battcrm.events.outbox import append
+from battcrm.infra.due import ALL_BUCKETS, NO_TENANT
+from battcrm.infra.postgres import UNAVAILABLE, Connection, Pool
+from battcrm.infra.telemetry import METRICS
+from battcrm.infra.wake import Wakeups
+from battcrm.kit.clock import Clock
+from battcrm.kit.ids import IdFactory
+from battcrm.models.unified_codec import decode
+from battcrm.pipeline import intake_store as store
+from battcrm.pipeline.configs import Tenancy, TenantConfigs
+from battcrm.pipeline.echoes import apply_echo
+from battcrm.pipeline.intake import Change, IntakePlan, IntakePlanner, content_of, late_edit
+from battcrm.pipeline.settings import DialogSettings
+from battcrm.resolution.directory import Arrival, Directory
+
+log = structlog.get_logger(__name__)
+WAKE: Final = "inbox"
+WAKE_TURNS: Final = "turns"
+WAKE_RELAY: Final = "outbox"
+_MAX_ATTEMPTS: Final = 5
+_DEFAULT: Final = DialogSettings()
+
+
+class Processor:
+    """One replica. After a start it takes rows with their attempts committed first, until the backlog is through:
+    a row that killed the process before is then met alone and, after five deaths, buried (PROTOCOL B2).
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        clock: Clock,
+        ids: IdFactory,
+        wakeups: Wakeups,
+        configs: TenantConfigs,
+        *,
+        ordered_kinds: frozenset[str] = frozenset(),
+        buckets: Sequence[int] = ALL_BUCKETS,
+        batch: int = 200,
+        per_tenant: int = 50,
+    ) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._ids = ids
+        self._wakeups = wakeups
+        self._configs = configs
+        self._directory = Directory(ids)
+        self._ordered = ordered_kinds
+        self._buckets = list(buckets)
+        self._batch = batch
+        self._per_tenant = per_tenant
+        self._cursor = NO_TENANT
+        self._careful = True
+
+    async def run(self) -> None:
+        """Process until cancelled: at once when woken, otherwise once a second."""
+        while True:
+            try:
+                done = await self.step()
+            except UNAVAILABLE as error:
+                log.warning("processor.database", error=type(error).__name__)
+                await self._clock.sleep(0.5)
+                continue
+            if done == 0:
+                await self._wakeups.wait(WAKE, 1.0)
+
+    async def step(self) -> int:
+        """One batch; the number of rows taken. A batch that fails is taken again row by row."""
+        started = self._clock.monotonic()
+        if self._careful:
+            done = await self._careful_step()
+        else:
+            try:
+                done = await self._normal_step()
+            except UNAVAILABLE:
+                raise
+            except Exception as error:  # noqa: BLE001 - one row of the batch is bad; find it by taking them singly
+                log.warning("processor.batch_failed", error=type(error).__name__, detail=str(error)[:200])
+                self._careful = True
+                return await self._careful_step()
+        if done:
+            METRICS.batch.observe(self._clock.monotonic() - started)
+        return done
+
+    async def _normal_step(self) -> int:
+        async with self._pool.acquire() as connection, connection.transaction():
+            rows = await connection.fetch(store.TAKE, *self._claim(self._batch, attempted=False))
+            self._advance(rows)
+            outcome = await self._process(connection, rows)
+        self._wake(outcome)
+        if not rows and self._cursor == NO_TENANT:
+            # Rows met before and left behind (a failed single) still wait with attempts > 0.
+            return await self._careful_step(only_attempted=True)
+        return len(rows)
+
+    async def _careful_step(self, *, only_attempted: bool = False) -> int:
+        limit = 20 if only_attempted else self._batch
+        async with self._pool.acquire() as connection:
+            marked = await connection.fetch(store.MARK, *self._claim(limit, attempted=True))
+        self._advance(marked)
+        fresh = [row for row in marked if row["attempts"] == 1]
+        if fresh and not await self._take(fresh):
+            marked = [*(row for row in marked if row["attempts"] > 1), *fresh]
+        else:
+            marked = [row for row in marked if row["attempts"] > 1]
+        for row in marked:
+            await self._single(row)
+        taken = len(marked) + len(fresh)
+        if taken == 0 and self._cursor == NO_TENANT:
+            self._careful = False
+        return taken
+
+    async def _take(self, rows: Sequence[Any]) -> bool:
+        """Process marked rows as one batch; False if the batch as a whole cannot be processed."""
+        try:
+            async with self._pool.acquire() as connection, connection.transaction():
+                taken = await connection.fetch(store.TAKE_THESE, *_keys(rows))
+                outcome = await self._process(connection, taken)
+        except UNAVAILABLE:
+            raise
+        except Exception as error:  # noqa: BLE001 - the bad row is found among the singles
+            log.warning("processor.row_failed", rows=len(rows), error=type(error).__name__, detail=str(error)[:200])
+            return False
+        self._wake(outcome)
+        return True
+
+    async def _single(self, row: Any) -> None:
+        if row["attempts"] <= _MAX_ATTEMPTS and await self._take([row]):
+            return
+        now = self._clock.now()
+        if row["attempts"] >= _MAX_ATTEMPTS:
+            reason = f"failed {row['attempts']} times"
+            await self._pool.execute(store.BURY, row["tenant_id"], row["inbox_id"], self._ids.new(), reason, now)
+            METRICS.dead.labels("inbox").inc()
+            return
+        ready = now + timedelta(seconds=0.2 * 2 ** row["attempts"])
+        await self._pool.execute(store.POSTPONE, row["tenant_id"], row["inbox_id"], ready)
+
+    async def _process(self, connection: Connection, rows: Sequence[Any]) -> IntakePlan | None:
+        if not rows:
+            return None
+        now = self._clock.now()
+        arrivals = sorted((_arrival(row) for row in rows), key=self._order)
+        tenancies = await self._configs.load({a.tenant_id for a in arrivals}, connection)
+        resolved = await self._directory.resolve(connection, arrivals, now)
+        plan = IntakePlanner(self._ids, lambda t: _dialog_settings(tenancies, t)).plan(arrivals, resolved, now)
+        await store.insert_messages(connection, plan.messages)
+        await self._apply_changes(connection, plan)
+        await store.write_dialogs(connection, list(resolved.dialogs.values()))
+        await store.note_people(connection, plan.reach, plan.phones, now)
+        await store.put_back(connection, plan.orphans, self._ids, now)
+        await append(connection, plan.events, self._ids, now)
+        METRICS.processed.labels("stored").inc(len(rows) - len(plan.orphans))
+        METRICS.processed.labels("orphan").inc(len(plan.orphans))
+        return plan
+
+    async def _apply_changes(self, connection: Connection, plan: IntakePlan) -> None:
+        now = self._clock.now()
+        for change in plan.edits:
+            await self._edit(connection, plan, change)
+        for change in plan.deletes:
+            deleted = await store.apply_delete(connection, change, now)
+            if deleted is None:
+                plan.orphans.append(change.arrival)
+                continue
+            plan.events.append(deleted)
+            change.dialog.version += 1
+            change.dialog.dirty = True
+        for change in plan.statuses:
+            moved = await store.apply_status(connection, change)
+            if moved is None:
+                plan.orphans.append(change.arrival)
+            else:
+                plan.events.extend(moved)
+        for change in plan.echoes:
+            if not await apply_echo(connection, change, plan.events, self._ids, now):
+                plan.orphans.append(change.arrival)
+
+    async def _edit(self, connection: Connection, plan: IntakePlan, change: Change) -> None:
+        """An edit replaces the text; after an answer it is something new to answer, in the order of arrival."""
+        content = content_of(change.arrival.message)
+        edited = await store.apply_edit(connection, change, content)
+        if edited is None:
+            plan.orphans.append(change.arrival)
+            return
+        event, seq = edited
+        plan.events.append(event)
+        dialog = change.dialog
+        dialog.version += 1
+        dialog.dirty = True
+        if seq <= dialog.answered_seq:
+            settings = await self._settings(dialog.tenant_id)
+            row = late_edit(change, content, self._ids.new(), settings, self._clock.now())
+            await store.insert_messages(connection, [row])
+
+    async def _settings(self, tenant_id: UUID) -> DialogSettings:
+        return _dialog_settings(await self._configs.load([tenant_id]), tenant_id)
+
+    def _order(self, arrival: Arrival) -> tuple[Any, ...]:
+        """Platform sequence inside a chat where the channel declares one, else arrival (PROTOCOL B4)."""
+        sequence = arrival.message.message.seq
+        ordered = arrival.message.channel in self._ordered and sequence is not None and sequence.isdigit()
+        place = int(sequence) if ordered and sequence is not None else 0
+        return (arrival.tenant_id.bytes, arrival.channel_id.bytes, arrival.chat_key[2], place, arrival.inbox_id)
+
+    def _claim(self, limit: int, *, attempted: bool) -> tuple[Any, ...]:
+        return (self._cursor, self._buckets, self._clock.now(), self._per_tenant, limit, attempted)
+
+    def _advance(self, rows: Sequence[Any]) -> None:
+        """Go on behind the last tenant taken; start over when there was nothing (left) behind it."""
+        self._cursor = max(row["tenant_id"] for row in rows) if rows else NO_TENANT
+
+    def _wake(self, plan: IntakePlan | None) -> None:
+        if plan is None:
+            return
+        if plan.messages or plan.edits:
+            self._wakeups.notify(WAKE_TURNS)
+        if plan.events:
+            self._wakeups.notify(WAKE_RELAY)
+
+
+def _arrival(row: Any) -> Arrival:
+    return Arrival(
+        inbox_id=row["inbox_id"],
+        tenant_id=row["tenant_id"],
+        channel_id=row["channel_id"],
+        raw_id=row["raw_id"],
+        attempts=row["attempts"],
+        received_at=row["received_at"],
+        message=decode(row["payload"]),
+    )
+
+
+def _keys(rows: Sequence[Any]) -> tuple[list[UUID], list[int]]:
+    return [row["tenant_id"] for row in rows], [row["inbox_id"] for row in rows]
+
+
+def _dialog_settings(tenancies: dict[UUID, Tenancy], tenant_id: UUID) -> DialogSettings:
+    tenancy = tenancies.get(tenant_id)
+    return tenancy.config.section(DialogSettings) if tenancy is not None else _DEFAULT

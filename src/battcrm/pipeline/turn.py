@@ -1,0 +1,279 @@
+"""The turn: route, understand, enrich, decide, compose. Nothing here touches the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from battcrm.kit.clock import Clock
+from battcrm.kit.ids import IdFactory
+from battcrm.models.config import Section
+from battcrm.models.facts import AppealType, Fact, Hypothesis, Reading
+from battcrm.models.situation import (
+    Action,
+    AppealStatus,
+    AppealView,
+    ChannelView,
+    ClientView,
+    ContextQuery,
+    Control,
+    GraphFacts,
+    Plan,
+    Routing,
+    Situation,
+)
+from battcrm.pipeline.ports import (
+    AppealRouter,
+    Completion,
+    Composer,
+    Extractor,
+    GraphContext,
+    ReadingContext,
+    ResponseRouter,
+)
+from battcrm.pipeline.turn_types import AppealChange, Branch, TurnInput, TurnOutcome
+
+_LOOP_WINDOW: Final = timedelta(seconds=90)
+_MAX_DEVICES: Final = 3
+_NOTHING: Final = Plan(Action.SILENCE, "nothing_to_answer")
+_UNUSED: Final = GraphFacts(unavailable="not_asked")
+ChannelViews = Callable[[UUID, str, str], ChannelView]
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The layers a turn is made of."""
+
+    extractor: Extractor
+    router: AppealRouter
+    graph: GraphContext
+    responder: ResponseRouter
+    composer: Composer
+    response_settings: type[Section]
+    channel_view: ChannelViews
+    query_limits: Callable[[Any], Mapping[str, int]]
+
+
+class TurnEngine:
+    """Runs turns; shared by all clients of a process."""
+
+    def __init__(self, layers: Layers, clock: Clock, ids: IdFactory) -> None:
+        self._layers = layers
+        self._clock = clock
+        self._ids = ids
+
+    async def run(self, turn: TurnInput) -> TurnOutcome:
+        """Understand and decide. Model failures follow the degrade ladder; other exceptions are the caller's."""
+        started = self._clock.now()
+        outcome = TurnOutcome(turn, self._ids.new(), started, ())
+        fresh = [m for m in turn.messages if m.fresh and m.kind != "reaction"]
+        if not fresh:
+            outcome.branches = (_silent(),)
+            return outcome
+        began = self._clock.monotonic()
+        texts = [m.text for m in fresh]
+        reading, context = self._read(turn, texts)
+        outcome.timings["read_ms"] = self._since(began)
+        completion = await self._complete(turn, texts, reading, context, outcome)
+        branches = []
+        final = completion.reading if completion else reading
+        for index in range(len(final.hypotheses))[-_MAX_DEVICES:]:
+            one = replace(final, hypotheses=(final.hypotheses[index],))
+            last = index == len(final.hypotheses) - 1
+            branches.append(await self._branch(turn, one, completion, outcome, main=last))
+        outcome.branches = tuple(branches)
+        outcome.versions = {"config": turn.tenancy.config.version, "reading": reading.version}
+        return outcome
+
+    def _read(self, turn: TurnInput, texts: Sequence[str]) -> tuple[Reading, ReadingContext]:
+        current = _current(turn.appeals)
+        context = ReadingContext(
+            turn.dialog.tenant_id,
+            known=current.known if current else None,
+            expecting=current.expecting if current else None,
+            options=current.options if current else (),
+        )
+        return self._layers.extractor.read(texts, context), context
+
+    async def _complete(
+        self, turn: TurnInput, texts: Sequence[str], reading: Reading, context: ReadingContext, outcome: TurnOutcome
+    ) -> Completion | None:
+        if not reading.open_fields or _muted(_current(turn.appeals)):
+            return None
+        began = self._clock.monotonic()
+        completion = await self._layers.extractor.complete(texts, reading, context)
+        outcome.timings["model_ms"] = self._since(began)
+        outcome.model_calls = completion.calls
+        outcome.cost_microrub = completion.cost_microrub
+        return completion
+
+    async def _branch(
+        self,
+        turn: TurnInput,
+        reading: Reading,
+        completion: Completion | None,
+        outcome: TurnOutcome,
+        *,
+        main: bool,
+    ) -> Branch:
+        routing = self._layers.router.route(turn.messages, reading, turn.appeals)
+        appeal = next((a for a in turn.appeals if a.appeal_id == routing.appeal_id), None)
+        base = appeal.known if appeal is not None and routing.action != "new" else Hypothesis()
+        known = self._layers.extractor.merge(base, reading.main, correction=reading.signals.correction)
+        began = self._clock.monotonic()
+        graph = await self._ask_graph(turn, known)
+        outcome.timings["graph_ms"] = outcome.timings.get("graph_ms", 0.0) + self._since(began)
+        situation = self._situation(turn, reading, routing, appeal, known, graph, completion)
+        settings = turn.tenancy.config.section(self._layers.response_settings)
+        plan = self._layers.responder.decide(situation, settings)
+        if not main and plan.action is not Action.AUTO:
+            plan = Plan(Action.SILENCE, "other_device_first", rejected=((plan.action.value, plan.reason),))
+        drafts = self._layers.composer.compose(plan, situation, settings)
+        change = self._change(routing, appeal, known, graph, plan)
+        return Branch(routing, reading, known, change, graph, plan, drafts)
+
+    async def _ask_graph(self, turn: TurnInput, known: Hypothesis) -> GraphFacts:
+        """One round trip, and only where its answer can change what is said."""
+        wish = known.appeal_type.value if known.appeal_type else None
+        if wish not in (AppealType.REPAIR, AppealType.STATUS, AppealType.WARRANTY, AppealType.PURCHASE):
+            return _UNUSED
+        query = ContextQuery(
+            tenant_id=turn.dialog.tenant_id,
+            client_id=turn.client_id,
+            brand=known.brand.value if known.brand else None,
+            model=known.model.value if known.model else None,
+            repair_types=tuple(f.value for f in known.repair_types),
+            part_owner=known.part_owner.value if known.part_owner else None,
+            now=self._clock.now(),
+            **self._layers.query_limits(turn.tenancy.config),
+        )
+        return await self._layers.graph.fetch(query)
+
+    def _situation(
+        self,
+        turn: TurnInput,
+        reading: Reading,
+        routing: Routing,
+        appeal: AppealView | None,
+        known: Hypothesis,
+        graph: GraphFacts,
+        completion: Completion | None,
+    ) -> Situation:
+        now = self._clock.now()
+        spoken = [m for m in turn.messages if m.direction == "out"]
+        dialog = turn.dialog
+        return Situation(
+            now=now,
+            timezone=turn.tenancy.timezone,
+            client=ClientView(
+                turn.client_id,
+                turn.client_name,
+                turn.locale,
+                turn.do_not_contact,
+                tuple(p for p in graph.history if p.status not in ("done", "refused", "lost")),
+            ),
+            channel=self._layers.channel_view(dialog.channel_id, dialog.channel_kind, dialog.type),
+            messages=turn.messages,
+            reading=reading,
+            routing=routing,
+            appeal=appeal if routing.action != "new" else None,
+            known=known,
+            graph=graph,
+            bot_turns_recent=sum(1 for m in spoken if now - m.at < _LOOP_WINDOW),
+            last_bot_texts=tuple(m.text for m in spoken[-3:]),
+            model_failed=completion.failed if completion else None,
+            shop={"name": turn.tenancy.name},
+        )
+
+    def _change(
+        self,
+        routing: Routing,
+        appeal: AppealView | None,
+        known: Hypothesis,
+        graph: GraphFacts,
+        plan: Plan,
+    ) -> AppealChange | None:
+        if routing.action in ("none", "ask") and plan.handover is None:
+            return None
+        new = appeal is None or routing.action in ("new", "none", "ask")
+        before = None if new else appeal
+        reopened = routing.reason if before is not None and before.closed_at is not None else None
+        quoted = _quoted(graph, plan)
+        return AppealChange(
+            appeal_id=self._ids.new() if before is None else before.appeal_id,
+            episode_id=self._ids.new() if before is None or reopened or not before.episode_id else before.episode_id,
+            new=before is None,
+            reopened_as=reopened,
+            before=before,
+            status=_status(before, plan, reopened=bool(reopened)),
+            control=_control(before, plan, reopened=bool(reopened)),
+            known=known,
+            asked=_asked(before, plan, reopened=bool(reopened)),
+            expecting=plan.question.field if plan.question else None,
+            options=tuple(value for value, _ in plan.question.options) if plan.question else (),
+            misunderstood=_misunderstood(before, known),
+            quoted=quoted,
+            parent_id=appeal.appeal_id if new and appeal is not None else None,
+            handover=_handover(plan),
+        )
+
+    def _since(self, began: float) -> float:
+        return round((self._clock.monotonic() - began) * 1000, 3)
+
+
+def _silent() -> Branch:
+    routing = Routing("none", None, _NOTHING.reason, 1.0)
+    return Branch(routing, Reading((Hypothesis(),)), Hypothesis(), None, _UNUSED, _NOTHING, ())
+
+
+def _current(appeals: Sequence[AppealView]) -> AppealView | None:
+    """The open appeal touched last: whose question the client is probably answering."""
+    return next((a for a in appeals if a.closed_at is None), None)
+
+
+def _muted(appeal: AppealView | None) -> bool:
+    return appeal is not None and appeal.control is not Control.BOT
+
+
+def _status(before: AppealView | None, plan: Plan, *, reopened: bool) -> AppealStatus:
+    if plan.status is not None:
+        return plan.status
+    if before is None:
+        return AppealStatus.NEW
+    return AppealStatus.COLLECTING if reopened else before.status
+
+
+def _control(before: AppealView | None, plan: Plan, *, reopened: bool) -> Control:
+    if plan.control is not None:
+        return plan.control
+    return Control.BOT if before is None or reopened else before.control
+
+
+def _asked(before: AppealView | None, plan: Plan, *, reopened: bool) -> tuple[str, ...]:
+    asked = () if before is None or reopened else before.asked
+    return (*asked, plan.question.field) if plan.question else asked
+
+
+def _misunderstood(before: AppealView | None, known: Hypothesis) -> int:
+    """Counts answers that did not settle what was asked."""
+    if before is None or before.expecting is None:
+        return before.misunderstood if before else 0
+    value: Fact | tuple[Fact, ...] | None = getattr(known, before.expecting, None)
+    return 0 if value else before.misunderstood + 1
+
+
+def _quoted(graph: GraphFacts, plan: Plan) -> tuple[int, int] | None:
+    if plan.action is not Action.AUTO or plan.status is not AppealStatus.QUOTED:
+        return None
+    good = [q for q in graph.quotes if q.refusal is None]
+    return (sum(q.low for q in good), sum(q.high for q in good)) if good else None
+
+
+def _handover(plan: Plan) -> dict[str, Any]:
+    if plan.handover is None:
+        return {}
+    h = plan.handover
+    return {"reason": h.reason, "wants": h.wants, "known": h.known, "missing": h.missing}

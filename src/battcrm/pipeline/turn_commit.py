@@ -1,0 +1,162 @@
+"""Committing turns: one transaction for any number of them, each fenced by its token and its dialog's version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from battcrm.events.outbox import append
+from battcrm.infra.postgres import Connection, Pool, columns
+from battcrm.infra.telemetry import METRICS
+from battcrm.kit.clock import Clock
+from battcrm.kit.ids import IdFactory
+from battcrm.models.situation import Control
+from battcrm.pipeline import write_appeals, write_turns
+from battcrm.pipeline.turn_types import TurnOutcome, TurnState
+from battcrm.pipeline.write_replies import Replies
+
+MAX_SUPERSEDED: Final = 2
+
+# Lock order of the whole system: dialog, client_work, appeal, each in key order (docs/adr/0001).
+_LOCK_DIALOGS: Final = """
+SELECT d.tenant_id, d.dialog_id, d.version, d.last_seq, d.last_out, d.due_at
+FROM unnest($1::uuid[], $2::uuid[]) AS k(tenant_id, dialog_id) JOIN dialog d USING (tenant_id, dialog_id)
+ORDER BY d.tenant_id, d.dialog_id FOR UPDATE OF d
+"""
+_LOCK_WORK: Final = """
+SELECT w.tenant_id, w.client_id, w.token, w.superseded, w.lease_until, c.merged_into
+FROM unnest($1::uuid[], $2::uuid[]) AS k(tenant_id, client_id)
+JOIN client_work w USING (tenant_id, client_id) JOIN client c USING (tenant_id, client_id)
+ORDER BY w.tenant_id, w.client_id FOR UPDATE OF w
+"""
+_LOCK_APPEALS: Final = """
+SELECT a.tenant_id, a.appeal_id, a.control, a.status, a.version
+FROM unnest($1::uuid[], $2::uuid[]) AS k(tenant_id, appeal_id) JOIN appeal a USING (tenant_id, appeal_id)
+ORDER BY a.tenant_id, a.appeal_id FOR UPDATE OF a
+"""
+_RELEASE: Final = """
+UPDATE client_work w SET lease_until = NULL, superseded = w.superseded + r.counted, attempts = 0
+FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS r(tenant_id, client_id, counted)
+WHERE w.tenant_id = r.tenant_id AND w.client_id = r.client_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """What the commit found under its locks."""
+
+    dialogs: dict[tuple[UUID, UUID], Any]
+    works: dict[tuple[UUID, UUID], Any]
+    appeals: dict[tuple[UUID, UUID], Any]
+
+
+class TurnCommitter:
+    """Writes outcomes. Called with batches by a Batcher; each outcome gets its own verdict."""
+
+    def __init__(self, pool: Pool, clock: Clock, ids: IdFactory) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._ids = ids
+
+    async def commit(self, outcomes: Sequence[TurnOutcome]) -> Sequence[TurnState]:
+        """How each turn ended. LOST and SUPERSEDED have had no effect (but for a handover)."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            locked = await self._lock(connection, outcomes)
+            verdicts = [self._judge(outcome, locked) for outcome in outcomes]
+            now = self._clock.now()
+            kept = [o for o, v in zip(outcomes, verdicts, strict=True) if v in (TurnState.POSTED, TurnState.SILENT)]
+            dropped = [o for o, v in zip(outcomes, verdicts, strict=True) if v is TurnState.SUPERSEDED]
+            handovers = [o for o in dropped if o.hands_over and not _merged(o, locked)]
+            await self._write(connection, kept, handovers, locked, now)
+            await self._release(connection, [o for o in dropped if o not in handovers], locked)
+            await write_turns.superseded_turns(connection, [o for o in dropped if o not in handovers], now)
+        for verdict in verdicts:
+            METRICS.turns.labels(verdict.value).inc()
+        return verdicts
+
+    async def _lock(self, connection: Connection, outcomes: Sequence[TurnOutcome]) -> Locked:
+        dialogs = sorted({(o.input.dialog.tenant_id, o.input.dialog.dialog_id) for o in outcomes})
+        works = sorted({(o.input.dialog.tenant_id, o.input.client_id) for o in outcomes})
+        appeals = sorted(
+            {
+                (o.input.dialog.tenant_id, b.change.appeal_id)
+                for o in outcomes
+                for b in o.branches
+                if b.change is not None and not b.change.new
+            }
+        )
+        return Locked(
+            {(r[0], r[1]): r for r in await connection.fetch(_LOCK_DIALOGS, *columns(dialogs, 2))},
+            {(r[0], r[1]): r for r in await connection.fetch(_LOCK_WORK, *columns(works, 2))},
+            {(r[0], r[1]): r for r in await connection.fetch(_LOCK_APPEALS, *columns(appeals, 2))} if appeals else {},
+        )
+
+    def _judge(self, outcome: TurnOutcome, locked: Locked) -> TurnState:
+        dialog_view = outcome.input.dialog
+        work = locked.works.get((dialog_view.tenant_id, outcome.input.client_id))
+        dialog = locked.dialogs.get((dialog_view.tenant_id, dialog_view.dialog_id))
+        if work is None or dialog is None or work["token"] != outcome.input.claim.token:
+            return TurnState.LOST
+        if work["merged_into"] is not None:
+            return TurnState.SUPERSEDED
+        if outcome.speaks and self._control_lost(outcome, locked):
+            return TurnState.SUPERSEDED
+        if dialog["version"] != dialog_view.version and work["superseded"] < MAX_SUPERSEDED:
+            return TurnState.SUPERSEDED
+        return TurnState.POSTED if outcome.speaks else TurnState.SILENT
+
+    @staticmethod
+    def _control_lost(outcome: TurnOutcome, locked: Locked) -> bool:
+        """An operator took the appeal while the turn was thinking."""
+        for branch in outcome.branches:
+            change = branch.change
+            if change is None or change.before is None:
+                continue
+            row = locked.appeals.get((outcome.input.dialog.tenant_id, change.appeal_id))
+            if row is not None and row["control"] != change.before.control.value and row["control"] != Control.BOT:
+                return True
+        return False
+
+    async def _write(
+        self,
+        connection: Connection,
+        kept: Sequence[TurnOutcome],
+        handovers: Sequence[TurnOutcome],
+        locked: Locked,
+        now: datetime,
+    ) -> None:
+        outcomes = [*kept, *handovers]
+        if not outcomes:
+            return
+        replies = Replies(locked.dialogs, self._ids, now)
+        for outcome in outcomes:
+            replies.add(outcome)
+        events = write_appeals.appeal_events(outcomes, locked.appeals)
+        numbers = await write_appeals.appeal_numbers(connection, outcomes)
+        await write_appeals.appeals(connection, outcomes, numbers, now)
+        await write_appeals.episodes(connection, outcomes, now)
+        await write_appeals.facts(connection, outcomes, self._ids, now)
+        await write_turns.turns(connection, outcomes, now)
+        await write_turns.decisions(connection, outcomes, self._ids, now)
+        await replies.write(connection)
+        await write_turns.mark_messages(connection, outcomes)
+        await write_turns.dialogs(connection, outcomes, locked.dialogs, replies.spoken)
+        await write_turns.release_clients(connection, [o for o in outcomes if o.final])
+        await append(connection, [*events, *replies.events], self._ids, now)
+        for outcome in outcomes:
+            for branch in outcome.branches:
+                METRICS.actions.labels(branch.plan.action.value, branch.plan.reason).inc()
+
+    async def _release(self, connection: Connection, dropped: Sequence[TurnOutcome], locked: Locked) -> None:
+        """Give the clients back; they are due again as their newer messages asked. A merge is not counted."""
+        rows = {(o.input.dialog.tenant_id, o.input.client_id): 0 if _merged(o, locked) else 1 for o in dropped}
+        if rows:
+            await connection.execute(_RELEASE, *columns([(*k, n) for k, n in sorted(rows.items())], 3))
+
+
+def _merged(outcome: TurnOutcome, locked: Locked) -> bool:
+    work = locked.works.get((outcome.input.dialog.tenant_id, outcome.input.client_id))
+    return work is not None and work["merged_into"] is not None

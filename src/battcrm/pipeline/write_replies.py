@@ -1,0 +1,131 @@
+"""Committing replies: queued under the dialog's lock, or kept as suggestions for the operator."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from battcrm.events.catalogue import Event, SuggestionMade
+from battcrm.infra.postgres import Connection, columns
+from battcrm.kit.ids import IdFactory, bucket_of
+from battcrm.models.outgoing import OutButton
+from battcrm.models.situation import Action, Draft
+from battcrm.pipeline.settings import DialogSettings
+from battcrm.pipeline.turn_types import Branch, TurnOutcome
+
+_OUTGOING: Final = """
+INSERT INTO outgoing (tenant_id, outgoing_id, bucket, dialog_id, channel_id, seq, turn_id, covered_seq, part, author,
+                      state, payload, message_id, due_at, expires_at, created_at)
+SELECT tenant_id, outgoing_id, bucket, dialog_id, channel_id, seq, turn_id, covered_seq, part, 'bot', 'pending', payload,
+       message_id, $13, expires_at, $13
+FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::uuid[], $5::uuid[], $6::bigint[], $7::uuid[], $8::bigint[],
+  $9::smallint[], $10::jsonb[], $11::uuid[], $12::timestamptz[])
+  AS o(tenant_id, outgoing_id, bucket, dialog_id, channel_id, seq, turn_id, covered_seq, part, payload, message_id,
+       expires_at)
+ON CONFLICT (tenant_id, dialog_id, covered_seq, part) WHERE author = 'bot' AND covered_seq IS NOT NULL DO NOTHING
+RETURNING outgoing_id
+"""
+_OUT_MESSAGES: Final = """
+INSERT INTO message (tenant_id, message_id, dialog_id, identity_id, seq, direction, author, kind, text, content, state,
+                     appeal_id, outgoing_id, received_at)
+SELECT tenant_id, message_id, dialog_id, identity_id, seq, 'out', 'bot', 'message', text, content, 'pending', appeal_id,
+       outgoing_id, $10
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::text[], $7::jsonb[], $8::uuid[],
+  $9::uuid[])
+  AS m(tenant_id, message_id, dialog_id, identity_id, seq, text, content, appeal_id, outgoing_id)
+"""
+_SUGGEST: Final = """
+INSERT INTO suggestion (tenant_id, suggestion_id, appeal_id, dialog_id, turn_id, drafts, state, created_at)
+SELECT tenant_id, suggestion_id, appeal_id, dialog_id, turn_id, drafts, 'open', $7
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::jsonb[])
+  AS s(tenant_id, suggestion_id, appeal_id, dialog_id, turn_id, drafts)
+"""
+
+
+class Replies:
+    """Collects the rows of a batch of turns. A turn's rows are unique on (dialog, covered up to, part)."""
+
+    def __init__(self, locked: Mapping[tuple[UUID, UUID], Any], ids: IdFactory, now: datetime) -> None:
+        self._locked = locked
+        self._ids = ids
+        self._now = now
+        self._rows: list[tuple[Any, ...]] = []
+        self._messages: list[tuple[Any, ...]] = []
+        self._suggestions: list[tuple[Any, ...]] = []
+        self.events: list[Event] = []
+        self.spoken: Counter[UUID] = Counter()
+
+    def add(self, outcome: TurnOutcome) -> None:
+        """Take over what a turn wants to say."""
+        for branch in outcome.branches:
+            if branch.plan.action is Action.SUGGEST:
+                self._suggest(outcome, branch)
+                continue
+            for draft in branch.drafts:
+                self._say(outcome, branch, draft)
+
+    async def write(self, connection: Connection) -> None:
+        """Insert everything collected."""
+        if self._rows:
+            made = {row[0] for row in await connection.fetch(_OUTGOING, *columns(self._rows, 12), self._now)}
+            kept = [message for message in self._messages if message[-1] in made]
+            if kept:
+                await connection.execute(_OUT_MESSAGES, *columns(kept, 9), self._now)
+        if self._suggestions:
+            await connection.execute(_SUGGEST, *columns(self._suggestions, 6), self._now)
+
+    def _suggest(self, outcome: TurnOutcome, branch: Branch) -> None:
+        view = outcome.input.dialog
+        appeal_id = branch.change.appeal_id if branch.change else None
+        suggestion_id = self._ids.new()
+        drafts = [{"text": d.text, "buttons": buttons_json(d.buttons)} for d in branch.drafts]
+        self._suggestions.append((view.tenant_id, suggestion_id, appeal_id, view.dialog_id, outcome.turn_id, drafts))
+        self.events.append(
+            SuggestionMade(view.tenant_id, outcome.input.client_id, appeal_id, view.dialog_id, suggestion_id)
+        )
+
+    def _say(self, outcome: TurnOutcome, branch: Branch, draft: Draft) -> None:
+        view = outcome.input.dialog
+        locked = self._locked[view.tenant_id, view.dialog_id]
+        part = self.spoken[view.dialog_id]
+        self.spoken[view.dialog_id] += 1
+        outgoing_id, message_id = self._ids.new(), self._ids.new()
+        buttons = buttons_json(draft.buttons)
+        limit = outcome.input.tenancy.config.section(DialogSettings).reply_expires
+        self._rows.append(
+            (
+                view.tenant_id,
+                outgoing_id,
+                bucket_of(view.tenant_id),
+                view.dialog_id,
+                view.channel_id,
+                locked["last_out"] + part + 1,
+                outcome.turn_id,
+                view.last_seq,
+                part,
+                {"chat": view.chat, "text": draft.text, "buttons": buttons},
+                message_id,
+                self._now + timedelta(seconds=limit),
+            )
+        )
+        self._messages.append(
+            (
+                view.tenant_id,
+                message_id,
+                view.dialog_id,
+                view.identity_id,
+                locked["last_seq"] + part + 1,
+                draft.text,
+                {"buttons": buttons} if buttons else {},
+                branch.change.appeal_id if branch.change else None,
+                outgoing_id,
+            )
+        )
+
+
+def buttons_json(rows: Sequence[Sequence[OutButton]]) -> list[list[dict[str, Any]]]:
+    """Buttons as they are kept in an outgoing row."""
+    return [[{"title": b.title, "payload": b.payload, "kind": b.kind, "url": b.url} for b in row] for row in rows]

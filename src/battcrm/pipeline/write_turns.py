@@ -1,0 +1,132 @@
+"""Committing turns themselves: rows, decisions, the dialogs they answered and the clients they release."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from battcrm.infra.postgres import Connection, columns
+from battcrm.kit.ids import IdFactory
+from battcrm.pipeline.decisions import decision_rows
+from battcrm.pipeline.turn_types import TurnOutcome
+
+_TURNS: Final = """
+INSERT INTO turn (tenant_id, turn_id, client_id, dialog_id, appeal_id, episode_id, state, from_seq, to_seq, started_at,
+                  finished_at, timings)
+SELECT tenant_id, turn_id, client_id, dialog_id, appeal_id, episode_id, state, from_seq, to_seq, started_at, $12, timings
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::bigint[],
+  $9::bigint[], $10::timestamptz[], $11::jsonb[])
+  AS t(tenant_id, turn_id, client_id, dialog_id, appeal_id, episode_id, state, from_seq, to_seq, started_at, timings)
+"""
+_DECISIONS: Final = """
+INSERT INTO decision (tenant_id, decision_id, turn_id, client_id, dialog_id, appeal_id, action, reason, inputs,
+                      alternatives, versions, cost_microrub, created_at)
+SELECT *, $13 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[],
+  $9::jsonb[], $10::jsonb[], $11::jsonb[], $12::bigint[])
+"""
+_MARK: Final = """
+UPDATE message m SET appeal_id = n.appeal_id FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS n(tenant_id, message_id,
+  appeal_id) WHERE m.tenant_id = n.tenant_id AND m.message_id = n.message_id
+"""
+# What arrived while the turn was thinking stays unanswered and due; otherwise the dialog is quiet.
+_DIALOGS: Final = """
+UPDATE dialog d SET last_seq = n.last_seq, last_out = n.last_out, answered_seq = n.answered_seq,
+  due_at = CASE WHEN n.quiet THEN NULL ELSE d.due_at END,
+  first_unanswered_at = CASE WHEN n.quiet THEN NULL ELSE d.first_unanswered_at END
+FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bool[])
+  AS n(tenant_id, dialog_id, last_seq, last_out, answered_seq, quiet)
+WHERE d.tenant_id = n.tenant_id AND d.dialog_id = n.dialog_id
+"""
+_RELEASE: Final = """
+UPDATE client_work w SET lease_until = NULL, attempts = 0, superseded = 0, last_error = NULL, due_at = n.due_at
+FROM (
+  SELECT k.tenant_id, k.client_id, min(d.due_at) AS due_at
+  FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS k(tenant_id, client_id, token)
+  JOIN identity i ON i.tenant_id = k.tenant_id AND i.client_id = k.client_id
+  JOIN dialog d ON d.tenant_id = i.tenant_id AND d.identity_id = i.identity_id
+  GROUP BY k.tenant_id, k.client_id
+) n
+WHERE w.tenant_id = n.tenant_id AND w.client_id = n.client_id
+"""
+
+
+async def turns(connection: Connection, outcomes: Sequence[TurnOutcome], now: datetime) -> None:
+    """One row for each turn that counts."""
+    rows = [_turn_row(o, "posted" if o.speaks else "silent") for o in outcomes]
+    await connection.execute(_TURNS, *columns(rows, 11), now)
+
+
+async def superseded_turns(connection: Connection, outcomes: Sequence[TurnOutcome], now: datetime) -> None:
+    """A superseded turn leaves its row, and nothing else."""
+    if outcomes:
+        rows = [_turn_row(o, "superseded", bare=True) for o in outcomes]
+        await connection.execute(_TURNS, *columns(rows, 11), now)
+
+
+def _turn_row(outcome: TurnOutcome, state: str, *, bare: bool = False) -> tuple[Any, ...]:
+    dialog = outcome.input.dialog
+    main = outcome.main
+    change = main.change if main and not bare else None
+    return (
+        dialog.tenant_id,
+        outcome.turn_id,
+        outcome.input.client_id,
+        dialog.dialog_id,
+        change.appeal_id if change else None,
+        change.episode_id if change else None,
+        state,
+        dialog.answered_seq,
+        dialog.last_seq,
+        outcome.started_at,
+        {k: round(v, 2) for k, v in outcome.timings.items()},
+    )
+
+
+async def decisions(connection: Connection, outcomes: Sequence[TurnOutcome], ids: IdFactory, now: datetime) -> None:
+    """Why: one record for each branch."""
+    rows = [row for outcome in outcomes for row in decision_rows(outcome, ids)]
+    await connection.execute(_DECISIONS, *columns(rows, 12), now)
+
+
+async def mark_messages(connection: Connection, outcomes: Sequence[TurnOutcome]) -> None:
+    """Note on the answered messages which appeal they belong to."""
+    rows: list[tuple[Any, ...]] = []
+    for outcome in outcomes:
+        main = outcome.main
+        if main is None or main.change is None:
+            continue
+        rows.extend(
+            (outcome.input.dialog.tenant_id, m.message_id, main.change.appeal_id)
+            for m in outcome.input.messages
+            if m.fresh
+        )
+    if rows:
+        await connection.execute(_MARK, *columns(rows, 3))
+
+
+async def dialogs(
+    connection: Connection,
+    outcomes: Sequence[TurnOutcome],
+    locked: dict[tuple[UUID, UUID], Any],
+    spoken: Mapping[UUID, int],
+) -> None:
+    """Move the dialogs on: what was answered, and whether something newer waits."""
+    rows = []
+    for outcome in outcomes:
+        view = outcome.input.dialog
+        row = locked[view.tenant_id, view.dialog_id]
+        said = spoken.get(view.dialog_id, 0)
+        quiet = row["last_seq"] <= view.last_seq
+        last_seq = row["last_seq"] + said
+        answered = last_seq if quiet else view.last_seq
+        rows.append((view.tenant_id, view.dialog_id, last_seq, row["last_out"] + said, answered, quiet))
+    await connection.execute(_DIALOGS, *columns(rows, 6))
+
+
+async def release_clients(connection: Connection, outcomes: Sequence[TurnOutcome]) -> None:
+    """Give the clients back; due again only if one of their dialogs is."""
+    rows = sorted({(o.input.dialog.tenant_id, o.input.client_id, o.input.claim.token) for o in outcomes})
+    if rows:
+        await connection.execute(_RELEASE, *columns(rows, 3))

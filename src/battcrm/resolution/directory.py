@@ -1,0 +1,215 @@
+"""tenant → client → dialog for a batch of messages: found or created, locked in one order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from battcrm.events.catalogue import ClientCreated, Event
+from battcrm.infra.postgres import Connection, columns
+from battcrm.kit.ids import IdFactory, bucket_of
+from battcrm.kit.text import storable
+from battcrm.models.unified import UnifiedMessage
+
+ChatKey = tuple[UUID, UUID, str]  # tenant, channel, external chat id
+
+# Locks are always taken dialog by dialog in (tenant_id, dialog_id) order, then client_work: see docs/adr/0001.
+_LOCK: Final = """
+SELECT d.tenant_id, d.channel_id, d.external_chat_id, d.dialog_id, d.type, d.identity_id, d.version, d.last_seq,
+       d.answered_seq, d.due_at, d.first_unanswered_at, i.client_id, i.external_user_id
+FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS k(tenant_id, channel_id, external_chat_id)
+JOIN dialog d USING (tenant_id, channel_id, external_chat_id)
+JOIN identity i ON i.tenant_id = d.tenant_id AND i.identity_id = d.identity_id
+ORDER BY d.tenant_id, d.dialog_id FOR UPDATE OF d
+"""
+
+_IDENTITIES: Final = """
+SELECT i.tenant_id, i.channel_id, i.external_user_id, i.identity_id, i.client_id
+FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS k(tenant_id, channel_id, external_user_id)
+JOIN identity i USING (tenant_id, channel_id, external_user_id)
+"""
+
+_CREATE: Final = """
+WITH offered AS (
+  SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[],
+                       $9::smallint[])
+    AS o(tenant_id, channel_id, external_user_id, identity_id, client_id, display_name, username, locale, bucket)
+), made AS (
+  INSERT INTO identity (tenant_id, identity_id, channel_id, external_user_id, client_id, display_name, username, locale,
+                        created_at)
+  SELECT tenant_id, identity_id, channel_id, external_user_id, client_id, display_name, username, locale, $10
+  FROM offered ORDER BY tenant_id, channel_id, external_user_id
+  ON CONFLICT (tenant_id, channel_id, external_user_id) DO NOTHING RETURNING tenant_id, client_id
+), clients AS (
+  INSERT INTO client (tenant_id, client_id, display_name, locale, created_at)
+  SELECT o.tenant_id, o.client_id, o.display_name, CASE WHEN o.locale LIKE 'en%' THEN 'en' ELSE 'ru' END, $10
+  FROM offered o JOIN made m USING (tenant_id, client_id)
+), works AS (
+  INSERT INTO client_work (tenant_id, client_id, bucket)
+  SELECT o.tenant_id, o.client_id, o.bucket FROM offered o JOIN made m USING (tenant_id, client_id)
+)
+SELECT tenant_id, client_id FROM made
+"""
+
+_DIALOGS: Final = """
+INSERT INTO dialog (tenant_id, dialog_id, channel_id, external_chat_id, type, identity_id, context, created_at)
+SELECT tenant_id, dialog_id, channel_id, external_chat_id, type, identity_id, context, $8
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::jsonb[])
+  AS o(tenant_id, dialog_id, channel_id, external_chat_id, type, identity_id, context)
+ORDER BY tenant_id, channel_id, external_chat_id
+ON CONFLICT (tenant_id, channel_id, external_chat_id) DO NOTHING
+"""
+
+
+@dataclass(slots=True)
+class DialogState:
+    """A locked dialog; the processor changes it while it stores messages and writes it back once."""
+
+    tenant_id: UUID
+    dialog_id: UUID
+    channel_id: UUID
+    chat: str
+    type: str
+    identity_id: UUID
+    client_id: UUID
+    external_user_id: str
+    version: int
+    last_seq: int
+    answered_seq: int
+    due_at: datetime | None
+    first_unanswered_at: datetime | None
+    last_inbound_at: datetime | None = None
+    window_expires_at: datetime | None = None
+    dirty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One inbox row on its way."""
+
+    inbox_id: int
+    tenant_id: UUID
+    channel_id: UUID
+    raw_id: UUID
+    attempts: int
+    received_at: datetime
+    message: UnifiedMessage
+
+    @property
+    def chat_key(self) -> ChatKey:
+        """The dialog the row belongs to."""
+        return (self.tenant_id, self.channel_id, storable(self.message.conversation.id)[:200])
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Locked dialogs by chat, identities by (tenant, channel, external user), and events about new clients."""
+
+    dialogs: Mapping[ChatKey, DialogState]
+    identities: Mapping[tuple[UUID, UUID, str], tuple[UUID, UUID]]
+    events: Sequence[Event]
+
+
+class Directory:
+    """Finds or creates the people and chats of a batch inside the caller's transaction."""
+
+    def __init__(self, ids: IdFactory) -> None:
+        self._ids = ids
+
+    async def resolve(self, connection: Connection, arrivals: Sequence[Arrival], now: datetime) -> Resolved:
+        """Lock the dialogs of `arrivals`, creating identity, client and dialog for those who write first.
+
+        Rows of which nobody has written yet and that cannot start a dialog (statuses, echoes) stay unresolved.
+        """
+        dialogs = await self._lock(connection, {a.chat_key for a in arrivals})
+        people = {_person(a): a for a in arrivals if _starts(a) and _is_new(a, dialogs)}
+        if not people:
+            return Resolved(dialogs, _known(dialogs), [])
+        events = await self._create_people(connection, people, now)
+        found = await connection.fetch(_IDENTITIES, *columns(sorted(people), 3))
+        identities = {(r[0], r[1], r[2]): (r[3], r[4]) for r in found}
+        await self._create_dialogs(connection, arrivals, dialogs, identities, now)
+        missing = {a.chat_key for a in arrivals if a.chat_key not in dialogs}
+        dialogs = {**dialogs, **await self._lock(connection, missing)}
+        return Resolved(dialogs, {**_known(dialogs), **identities}, events)
+
+    async def _lock(self, connection: Connection, keys: Iterable[ChatKey]) -> dict[ChatKey, DialogState]:
+        rows = await connection.fetch(_LOCK, *columns(sorted(keys), 3))
+        return {(r["tenant_id"], r["channel_id"], r["external_chat_id"]): _state(r) for r in rows}
+
+    async def _create_people(
+        self, connection: Connection, people: Mapping[tuple[UUID, UUID, str], Arrival], now: datetime
+    ) -> list[Event]:
+        rows = []
+        for (tenant_id, channel_id, external), arrival in sorted(people.items(), key=lambda item: item[0]):
+            sender = arrival.message.sender
+            row = (tenant_id, channel_id, external, self._ids.new(), self._ids.new())
+            rows.append(
+                (*row, _short(sender.display_name), _short(sender.username), sender.locale, bucket_of(tenant_id))
+            )
+        made = await connection.fetch(_CREATE, *columns(rows, 9), now)
+        return [ClientCreated(tenant_id=r[0], client_id=r[1], version=1) for r in made]
+
+    async def _create_dialogs(
+        self,
+        connection: Connection,
+        arrivals: Sequence[Arrival],
+        known: Mapping[ChatKey, DialogState],
+        identities: Mapping[tuple[UUID, UUID, str], tuple[UUID, UUID]],
+        now: datetime,
+    ) -> None:
+        rows: dict[ChatKey, tuple[Any, ...]] = {}
+        for arrival in arrivals:
+            key = arrival.chat_key
+            person = identities.get(_person(arrival))
+            if key in known or key in rows or person is None:
+                continue
+            chat = arrival.message.conversation
+            context = {} if chat.context is None else {"type": chat.context.type, "title": chat.context.title}
+            rows[key] = (key[0], self._ids.new(), key[1], key[2], chat.type, person[0], context)
+        await connection.execute(_DIALOGS, *columns([rows[k] for k in sorted(rows)], 7), now)
+
+
+def _starts(arrival: Arrival) -> bool:
+    """Only the customer's own acts create people and chats."""
+    message = arrival.message
+    return message.direction == "in" and message.kind not in ("status", "typing", "delete", "edit", "deny", "stop")
+
+
+def _is_new(arrival: Arrival, dialogs: Mapping[ChatKey, DialogState]) -> bool:
+    dialog = dialogs.get(arrival.chat_key)
+    return dialog is None or (dialog.type != "private" and dialog.external_user_id != _person(arrival)[2])
+
+
+def _person(arrival: Arrival) -> tuple[UUID, UUID, str]:
+    external = arrival.message.sender.id or arrival.message.conversation.id
+    return (arrival.tenant_id, arrival.channel_id, storable(external)[:200])
+
+
+def _known(dialogs: Mapping[ChatKey, DialogState]) -> dict[tuple[UUID, UUID, str], tuple[UUID, UUID]]:
+    return {(d.tenant_id, d.channel_id, d.external_user_id): (d.identity_id, d.client_id) for d in dialogs.values()}
+
+
+def _short(value: str | None) -> str | None:
+    return storable(value)[:200] if value else None
+
+
+def _state(row: Any) -> DialogState:
+    return DialogState(
+        tenant_id=row["tenant_id"],
+        dialog_id=row["dialog_id"],
+        channel_id=row["channel_id"],
+        chat=row["external_chat_id"],
+        type=row["type"],
+        identity_id=row["identity_id"],
+        client_id=row["client_id"],
+        external_user_id=row["external_user_id"],
+        version=row["version"],
+        last_seq=row["last_seq"],
+        answered_seq=row["answered_seq"],
+        due_at=row["due_at"],
+        first_unanswered_at=row["first_unanswered_at"],
+    )
