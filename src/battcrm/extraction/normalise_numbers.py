@@ -50,6 +50,14 @@ MODEL_NOUNS: Final[frozenset[str]] = frozenset(
 )
 """Forms that name a model by its number and hardly anything else in a repair shop ("восьмерка")."""
 
+_AMOUNTS: Final = frozenset((*_CARDINALS, *_OBLIQUE))
+
+
+def names_model(text: str) -> bool:
+    """Whether a written number is an ordinal or a model nickname ("тринадцатый", "десятка"), not an amount ("пять")."""
+    return text not in _AMOUNTS
+
+
 ORDINAL_TAILS: Final = frozenset(
     (
         "й",

@@ -1,0 +1,203 @@
+"""Tokens as the scanner sees them: what model-name atoms each one can be, and what it says about the maker."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Protocol
+
+from battcrm.extraction import normalise_chars as chars
+from battcrm.extraction.gazetteer.aliases import Alias, aliases
+from battcrm.extraction.gazetteer.fuzzy import near_alias
+from battcrm.extraction.normalise_morph import is_word
+from battcrm.extraction.normalise_numbers import names_model
+
+_PARTS: Final = re.compile(r"\d+|[^\W\d_]+")
+_MAX_READINGS: Final = 12
+_MIN_GLUED: Final = 6
+# Readings of a lone Cyrillic letter in a model name: by sound first, by shape second.
+LETTERS: Final[dict[str, tuple[str, ...]]] = {
+    "а": ("a",), "б": ("b",), "в": ("v", "b"), "г": ("g",), "д": ("d",), "е": ("e",), "з": ("z",), "и": ("i",),
+    "і": ("i",), "й": ("i",), "к": ("k",), "л": ("l",), "м": ("m",), "н": ("n", "h"), "о": ("o",), "п": ("p",),
+    "р": ("r", "p"), "с": ("s", "c"), "т": ("t",), "у": ("u", "y"), "ф": ("f",), "х": ("x", "h"), "ц": ("c",),
+    "э": ("e",), "ю": ("u",),
+}  # fmt: skip
+_GLUE: Final = frozenset("-_‑–—")
+
+
+class TokenLike(Protocol):
+    """The part of a normalised token the scanner reads."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def norm(self) -> str: ...
+    @property
+    def lemma(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def glued(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a written form can be, apart from its place: possible atoms, and the alias it is."""
+
+    readings: tuple[tuple[str, ...], ...]
+    alias: Alias | None
+    fuzzy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One or more tokens read as one unit. `first` and `last` are token indices (inclusive)."""
+
+    norm: str
+    lemma: str
+    kind: str
+    readings: tuple[tuple[str, ...], ...]
+    alias: Alias | None
+    fuzzy: bool
+    first: int
+    last: int
+    glued: bool
+    spelled: bool
+
+    @property
+    def skip(self) -> bool:
+        """A mark that may stand inside a name without meaning: hyphens, brackets, quotes."""
+        return self.norm in _GLUE or self.norm in "()«»\"'"
+
+
+def cells_of(tokens: Sequence[TokenLike], decimals: frozenset[str]) -> list[Cell]:
+    """Cells of the tokens, in order; spelled-out numbers and decimals ("12.9") are joined."""
+    out: list[Cell] = []
+    at = 0
+    count = len(tokens)
+    while at < count:
+        token = tokens[at]
+        size, norm = _joined(tokens, at, decimals) if token.kind == "number" else (1, token.norm)
+        shape = shape_of(norm, token.kind, token.glued)
+        spelled = token.kind == "number" and token.text != token.norm and names_model(token.text)
+        out.append(
+            Cell(
+                norm, token.lemma, token.kind, shape.readings, shape.alias, shape.fuzzy,
+                at, at + size - 1, token.glued, spelled,
+            )
+        )  # fmt: skip
+        at += size
+    return out
+
+
+def _joined(tokens: Sequence[TokenLike], at: int, decimals: frozenset[str]) -> tuple[int, str]:
+    token = tokens[at]
+    if at + 2 < len(tokens) and tokens[at + 1].text in ".," and tokens[at + 1].glued and tokens[at + 2].glued:
+        joined = f"{token.norm}.{tokens[at + 2].norm}"
+        if joined in decimals:
+            return 3, joined
+    follower = tokens[at + 1] if at + 1 < len(tokens) else None
+    if follower is None or not token.text.isalpha() or not follower.text.isalpha() or follower.kind != "number":
+        return 1, token.norm
+    tens, ones = int(token.norm), int(follower.norm)
+    if 20 <= tens <= 90 and tens % 10 == 0 and 1 <= ones <= 9:
+        return 2, str(tens + ones)
+    return 1, token.norm
+
+
+@lru_cache(maxsize=50_000)
+def shape_of(norm: str, kind: str, glued: bool) -> Shape:
+    """Readings and alias of a written form; cached by form."""
+    if kind == "number":
+        return Shape(((norm,),), None, False)
+    if kind == "punct":
+        return Shape((("plus",),) if norm == "+" and glued else (), None, False)
+    if kind == "emoji":
+        return Shape((), None, False)
+    alias = aliases().get(norm)
+    if kind == "code" and alias is None:
+        return Shape(_code_readings(norm), None, False)
+    if alias is not None and (len(norm) > 1 or norm not in LETTERS):
+        return Shape((alias.atoms,), alias, False)
+    if len(norm) == 1:
+        return Shape(tuple((letter,) for letter in LETTERS.get(norm, (norm,))), None, False)
+    return _word_shape(norm)
+
+
+def _word_shape(norm: str) -> Shape:
+    glued = _split_glued(norm)
+    if glued is not None:
+        return Shape((glued,), aliases()[_head_of(norm)], False)
+    if norm.isascii():
+        return Shape(((norm,),), None, False)
+    near = near_alias(norm)
+    if near is not None:
+        return Shape((near.atoms,), near, True)
+    if len(norm) <= 3:
+        return Shape(_letter_readings(norm), None, False)
+    return Shape((), None, False)
+
+
+def _code_readings(code: str) -> tuple[tuple[str, ...], ...]:
+    options = [_part_options(part) for part in _PARTS.findall(code)]
+    product = itertools.islice(itertools.product(*options), _MAX_READINGS)
+    return tuple(tuple(itertools.chain.from_iterable(choice)) for choice in product)
+
+
+def _part_options(part: str) -> tuple[tuple[str, ...], ...]:
+    if part.isdigit():
+        return ((part,),)
+    if len(part) == 1:
+        return tuple((letter,) for letter in LETTERS.get(part, (part,)))
+    alias = aliases().get(part)
+    if alias is not None:
+        return (alias.atoms,)
+    split = _split_glued(part)
+    if split is not None:
+        return (split,)
+    if part.isascii():
+        return ((part,),)
+    return _letter_readings(part) if len(part) <= 3 else ()
+
+
+def _letter_readings(part: str) -> tuple[tuple[str, ...], ...]:
+    mixed = [LETTERS.get(char, (char,)) for char in part]
+    return tuple(("".join(choice),) for choice in itertools.islice(itertools.product(*mixed), _MAX_READINGS))
+
+
+@lru_cache(maxsize=20_000)
+def _split_glued(word: str) -> tuple[str, ...] | None:
+    """Atoms of several aliases written as one word ("айфонхр", "redminotepro"), or None."""
+    if len(word) < _MIN_GLUED or (chars.has_cyrillic(word) and is_word(word)):
+        return None
+    head = _head_of(word)
+    if not head or head == word:
+        return None
+    return _rest(word[len(head) :], aliases()[head].atoms)
+
+
+def _rest(tail: str, done: tuple[str, ...]) -> tuple[str, ...] | None:
+    if not tail:
+        return done
+    for size in range(len(tail), 1, -1):
+        alias = aliases().get(tail[:size])
+        if alias is not None and alias.kind in ("line", "mod", "family"):
+            found = _rest(tail[size:], done + alias.atoms)
+            if found is not None:
+                return found
+    return (*done, tail) if tail in ("x", "s", "e") else None
+
+
+def _head_of(word: str) -> str:
+    for size in range(len(word), 3, -1):
+        alias = aliases().get(word[:size])
+        if alias is not None and alias.kind in ("brand", "family"):
+            return word[:size]
+    return ""

@@ -1,0 +1,40 @@
+"""Misspelt makers and product lines: only for unknown words, only at a small distance, cached by word."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
+from battcrm.extraction import normalise_chars as chars
+from battcrm.extraction.gazetteer.aliases import Alias, aliases
+from battcrm.extraction.normalise_morph import is_word
+
+_MIN_LETTERS: Final = 5
+_TWO_SLIPS: Final = 8
+
+
+@lru_cache(maxsize=1)
+def _targets() -> dict[bool, list[str]]:
+    heads = [form for form, alias in aliases().items() if len(form) >= _MIN_LETTERS and _worth(alias)]
+    return {script: [form for form in heads if form.isascii() is script] for script in (True, False)}
+
+
+def _worth(alias: Alias) -> bool:
+    return alias.kind in ("brand", "family")
+
+
+@lru_cache(maxsize=20_000)
+def near_alias(word: str) -> Alias | None:
+    """The maker or line an unknown word misspells; None when nothing is near or two different ones are."""
+    if len(word) < _MIN_LETTERS or not word.isalpha() or (chars.has_cyrillic(word) and is_word(word)):
+        return None
+    slips = 2 if len(word) >= _TWO_SLIPS else 1
+    found = process.extract(word, _targets()[word.isascii()], scorer=OSA.distance, score_cutoff=slips, limit=8)
+    if not found:
+        return None
+    nearest = min(score for _, score, _ in found)
+    meanings = {(aliases()[form].brand, aliases()[form].atoms) for form, score, _ in found if score == nearest}
+    return aliases()[found[0][0]] if len(meanings) == 1 else None

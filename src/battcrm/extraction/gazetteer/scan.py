@@ -1,0 +1,191 @@
+"""Longest match of spoken model names. A modifier is never dropped and never added: what does not match exactly is
+reported as blocked, with the models it may have meant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from battcrm.extraction.gazetteer.aliases import aliases
+from battcrm.extraction.gazetteer.catalogue import Catalogue, Named
+from battcrm.extraction.gazetteer.cells import Cell
+from battcrm.extraction.gazetteer.neutral import is_neutral
+from battcrm.extraction.normalise_morph import has_case, is_word
+
+MAX_CELLS: Final = 9
+_YEARS: Final = range(2005, 2030)
+_WITH: Final = frozenset(("gent", "ablt", "gen2"))
+_ABOUT: Final = frozenset(("accs",))
+# Conjunctions and prepositions of one letter. Apart from "с" and "а" none of them is ever a spaced model letter.
+_SMALL_WORDS: Final = frozenset("икоувя")
+_LONE_MODIFIERS: Final = frozenset("spectigxrfmajz")
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A spoken name found at cells [start, end). `blocked`: an unknown modifier or suffix follows, so `named` is not
+    what was said; it then holds nothing and `key` tells how far the catalogue could follow."""
+
+    start: int
+    end: int
+    key: str
+    named: tuple[Named, ...]
+    blocked: bool
+    five_g: bool = False
+
+
+def match_at(catalogue: Catalogue, cells: Sequence[Cell], start: int, scope: str) -> Match | None:
+    """The longest name of the scope ("" or a maker's atom) that begins at cell `start`."""
+    paths = [scope + "|"]
+    ends: list[tuple[int, list[str]]] = []
+    at = start
+    while at < len(cells) and at - start < MAX_CELLS and paths:
+        cell = cells[at]
+        if cell.skip and at > start:
+            at += 1
+            continue
+        paths = _extend(catalogue, paths, cell)
+        at += 1
+        full = [path for path in paths if catalogue.named(path)]
+        if full and _whole_word(cells, at - 1):
+            ends.append((at, full))
+    while ends:
+        end, full = ends.pop()
+        if end - start > 1 and not _may_be_letter(cells, end - 1):
+            continue
+        return _settled(catalogue, cells, start, end, full)
+    return None
+
+
+def _extend(catalogue: Catalogue, paths: list[str], cell: Cell) -> list[str]:
+    out: list[str] = []
+    for path in paths:
+        for reading in cell.readings:
+            longer = path
+            for atom in reading:
+                longer = f"{longer}{atom} "
+                if not catalogue.has(longer):
+                    break
+            else:
+                out.append(longer)
+    return out
+
+
+def _whole_word(cells: Sequence[Cell], at: int) -> bool:
+    """The name ends where the word ends: nothing alphanumeric is glued after it."""
+    return at + 1 >= len(cells) or not cells[at + 1].glued or not cells[at + 1].norm[0].isalnum()
+
+
+def _may_be_letter(cells: Sequence[Cell], at: int) -> bool:
+    """Whether a lone Cyrillic letter that ended a name is a model letter and not a preposition or conjunction."""
+    letter = cells[at].norm
+    if len(letter) != 1 or letter.isascii() or not letter.isalpha() or cells[at].glued:
+        return True
+    if letter in _SMALL_WORDS:
+        return False
+    if letter not in "са":
+        return True
+    follower = next((cell for cell in cells[at + 1 : at + 2]), None)
+    if follower is None or follower.kind in ("punct", "emoji"):
+        return True
+    if follower.kind != "word" or follower.norm.isascii():
+        return False
+    if letter == "а":
+        return False
+    return is_word(follower.norm) and not has_case(follower.norm, _WITH)
+
+
+def _settled(catalogue: Catalogue, cells: Sequence[Cell], start: int, end: int, full: list[str]) -> Match:
+    named = tuple(dict.fromkeys(item for path in full for item in catalogue.named(path)))
+    five_g, after = _five_g(cells, end)
+    if _blocked(catalogue, cells, after, full):
+        return Match(start, after, full[0], (), True)
+    return Match(start, after, full[0], named, False, five_g)
+
+
+def _five_g(cells: Sequence[Cell], end: int) -> tuple[bool, int]:
+    at = end
+    while at < len(cells) and cells[at].skip:
+        at += 1
+    if at < len(cells) and ("5", "g") in cells[at].readings:
+        return True, at + 1
+    if at + 1 < len(cells) and cells[at].norm == "5" and cells[at + 1].norm in ("g", "г", "джи"):
+        return True, at + 2
+    return False, end
+
+
+def _blocked(catalogue: Catalogue, cells: Sequence[Cell], end: int, full: list[str]) -> bool:
+    at = end
+    while at < len(cells) and cells[at].skip:
+        at += 1
+    if at >= len(cells):
+        return False
+    cell = cells[at]
+    if cell.norm == "+" and cell.glued:
+        return True
+    if cell.kind == "number":
+        return _is_open_year(catalogue, cells, at, full)
+    if cell.kind == "code":
+        return _is_suffix_code(cells, at)
+    if cell.kind != "word":
+        return False
+    if len(cell.norm) == 1:
+        return _is_lone_modifier(cells, at)
+    return _is_modifier(cells, at)
+
+
+def _is_open_year(catalogue: Catalogue, cells: Sequence[Cell], at: int, full: list[str]) -> bool:
+    """A year right after a name that has editions by year, none of them this one."""
+    if not cells[at].norm.isdigit() or int(cells[at].norm) not in _YEARS:
+        return False
+    return any(catalogue.has(f"{path}{year} ") for path in full for year in _YEARS)
+
+
+def _is_suffix_code(cells: Sequence[Cell], at: int) -> bool:
+    """ "pro2" after a name is an unknown modifier; "128gb" is not."""
+    return any(reading[0] in _modifier_atoms() for reading in cells[at].readings)
+
+
+def _is_lone_modifier(cells: Sequence[Cell], at: int) -> bool:
+    cell = cells[at]
+    if cell.norm.isascii():
+        return cell.norm in _LONE_MODIFIERS
+    if cell.glued:
+        return True
+    if cell.norm not in "стхрме":
+        return False
+    return cell.norm != "с" or _may_be_letter(cells, at)
+
+
+def _is_modifier(cells: Sequence[Cell], at: int) -> bool:
+    alias = cells[at].alias
+    if alias is None or alias.kind != "mod":
+        return _is_foreign(cells, at)
+    if cells[at].norm in ("nfc", "нфс", "нфц", "dual"):
+        return False
+    return cells[at].norm != "про" or not _is_about(cells, at)
+
+
+def _is_about(cells: Sequence[Cell], at: int) -> bool:
+    """ "про" as a preposition: the next word is an accusative noun and no part of a name."""
+    if at + 1 >= len(cells):
+        return False
+    follower = cells[at + 1]
+    if follower.kind != "word" or follower.alias is not None or follower.norm.isascii():
+        return False
+    return has_case(follower.norm, _ABOUT)
+
+
+def _is_foreign(cells: Sequence[Cell], at: int) -> bool:
+    """A short Latin word that is neither English of this trade nor a maker, in a Russian text: some unknown edition."""
+    cell = cells[at]
+    if cell.alias is not None or not cell.norm.isascii() or len(cell.norm) > 9:
+        return False
+    return not is_neutral(cell.norm) and any(not other.norm.isascii() for other in cells if other.kind == "word")
+
+
+@lru_cache(maxsize=1)
+def _modifier_atoms() -> frozenset[str]:
+    return frozenset(alias.atoms[0] for alias in aliases().values() if alias.kind == "mod" and alias.atoms)

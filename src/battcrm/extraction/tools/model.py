@@ -1,0 +1,189 @@
+"""The model tool: which devices a text speaks of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from battcrm.extraction.gazetteer.catalogue import Catalogue
+from battcrm.extraction.gazetteer.cells import Cell, cells_of
+from battcrm.extraction.gazetteer.compile import brand_atom
+from battcrm.extraction.normalise import Normalised
+from battcrm.extraction.tools import model_words as words
+from battcrm.extraction.tools.model_bare import bare_at
+from battcrm.extraction.tools.model_codes import code_at
+from battcrm.extraction.tools.model_found import CONTEXT, Found
+from battcrm.extraction.tools.model_heads import head_at, reversed_tail
+from battcrm.extraction.tools.model_upgrade import upgrade
+from battcrm.models.facts import Candidate, Fact, Hypothesis, Method, Span
+
+_NEAR: Final = 5
+_BETWEEN: Final = frozenset(
+    ("и", "или", "а", ",", "/", "либо", "ой", "нет", "точнее", "вернее", ".", "-", "то", "есть", "еще")
+)
+_MAX_BETWEEN: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceMention:
+    """One device spoken of. `span` is the token range [first, last + 1).
+
+    `candidates` are ranked when the name is ambiguous or only begins a known one. `negated`: "не айфон". `corrected`:
+    takes back what was said before, so it wins over earlier mentions. `open`: the text speaks of a model the catalogue
+    could not settle, worth a model call.
+    """
+
+    brand: Fact | None
+    model: Fact | None
+    device_class: str | None
+    candidates: tuple[Candidate, ...]
+    negated: bool
+    corrected: bool
+    span: tuple[int, int]
+    open: bool
+
+
+def find_devices(
+    norm: Normalised, message_index: int, catalogue: Catalogue, known: Hypothesis | None = None
+) -> tuple[DeviceMention, ...]:
+    """Devices of one message in order of appearance. Never raises.
+
+    `known` is what the appeal already says: it lets "12 про" after "айфон" resolve and "а про макс?" upgrade a model.
+    """
+    cells = cells_of(norm.tokens, catalogue.decimals)
+    found = _Reader(catalogue, cells, known).read()
+    return tuple(_mention(item, cells, norm, message_index) for item in found)
+
+
+class _Reader:
+    """One pass over the cells of a message."""
+
+    def __init__(self, catalogue: Catalogue, cells: Sequence[Cell], known: Hypothesis | None) -> None:
+        self._catalogue = catalogue
+        self._cells = cells
+        self._known = known
+        self._classes = [(at, kind) for at in range(len(cells)) if (kind := words.class_at(cells, at))]
+
+    def read(self) -> list[Found]:
+        found: list[Found] = []
+        at = 0
+        while at < len(self._cells):
+            item = self._at(at, found)
+            if item is None:
+                at += 1
+                continue
+            found = self._add(found, item)
+            at = max(at + 1, item.end)
+        if not found:
+            found = upgrade(self._catalogue, self._cells, self._known) or self._only_classes()
+        return self._talk(found)
+
+    def _at(self, at: int, found: list[Found]) -> Found | None:
+        cell = self._cells[at]
+        if not cell.readings:
+            return None
+        kind = self._class_near(at)
+        floor = found[-1].end if found else 0
+        code = code_at(self._catalogue, self._cells, at)
+        if code is not None:
+            return code
+        head = head_at(self._catalogue, self._cells, at, kind)
+        if head is not None:
+            if not head.model and not head.candidates:
+                start = floor if not found or found[-1].model or found[-1].head else found[-1].start
+                head = reversed_tail(self._catalogue, self._cells, head, start, kind)
+            return head
+        return bare_at(self._catalogue, self._cells, at, self._scope(at, found), kind)
+
+    def _scope(self, at: int, found: list[Found]) -> str:
+        """The maker a name without one may belong to: of a brand-only mention before, of a list, or known."""
+        if found:
+            last = found[-1]
+            if last.brand and (not last.model or last.negated or self._continues(last, at)):
+                return brand_atom(last.brand)
+            return ""
+        brand = self._known.brand if self._known else None
+        return brand_atom(brand.value) if brand else ""
+
+    def _continues(self, last: Found, at: int) -> bool:
+        between = [cell.norm for cell in self._cells[last.end : at]]
+        return 0 < len(between) <= _MAX_BETWEEN and all(word in _BETWEEN for word in between)
+
+    def _class_near(self, at: int) -> str | None:
+        near = [(abs(place - at), kind) for place, kind in self._classes if abs(place - at) <= _NEAR and place != at]
+        return min(near)[1] if near else None
+
+    def _add(self, found: list[Found], item: Found) -> list[Found]:
+        """Joins what belongs together: a bare tail eaten by a head, a brand said before or after its model."""
+        item = replace(item, negated=words.is_negated(self._cells, item.start))
+        while found and found[-1].start >= item.start:
+            found = found[:-1]
+        if not found:
+            return [item]
+        last = found[-1]
+        if last.brand and not last.model and item.model and item.brand == last.brand and not last.negated:
+            return [*found[:-1], replace(item, start=item.start, source=f"{last.source}+{item.source}")]
+        if item.head and not item.model and item.brand:
+            return self._brand_after(found, item)
+        return [*found, item]
+
+    def _brand_after(self, found: list[Found], item: Found) -> list[Found]:
+        last = found[-1]
+        if last.model and last.brand == item.brand:
+            return found
+        fitting = [option for option in last.candidates if option.brand == item.brand]
+        if not last.brand and len(fitting) == 1:
+            settled = replace(
+                last, brand=item.brand, model=fitting[0].model, confidence=CONTEXT,
+                brand_confidence=item.brand_confidence, candidates=(), device_class=item.device_class,
+            )  # fmt: skip
+            return [*found[:-1], settled]
+        return [*found, item]
+
+    def _only_classes(self) -> list[Found]:
+        seen = {kind: at for at, kind in reversed(self._classes)}
+        return [
+            Found(at, at + 1, device_class=kind, source="class")
+            for kind, at in sorted(seen.items(), key=lambda pair: pair[1])
+        ]
+
+    def _talk(self, found: list[Found]) -> list[Found]:
+        """Marks corrections: taken-back words before a mention, or a negated mention before it."""
+        out: list[Found] = []
+        floor = 0
+        for item in found:
+            taken_back = words.has_correction(self._cells, floor, item.start)
+            after_negated = bool(out) and out[-1].negated and not item.negated
+            corrected = item.corrected or ((taken_back or after_negated) and not item.negated)
+            out.append(replace(self._from_known(item), corrected=corrected))
+            floor = item.end
+        return out
+
+    def _from_known(self, item: Found) -> Found:
+        """A maker said in answer to a choice of models settles the choice."""
+        if self._known is None or item.model or not item.brand or item.candidates:
+            return item
+        fitting = [option for option in self._known.candidates if option.brand == item.brand]
+        if len(fitting) != 1:
+            return item
+        return replace(item, model=fitting[0].model, confidence=CONTEXT, open=False)
+
+
+def _mention(found: Found, cells: Sequence[Cell], norm: Normalised, message: int) -> DeviceMention:
+    first, last = cells[found.start].first, cells[found.end - 1].last
+    span = Span(message, norm.tokens[first].start, norm.tokens[last].end)
+    return DeviceMention(
+        brand=_fact(found.brand, found.brand_confidence, found.source, span),
+        model=_fact(found.model, found.confidence, found.source, span),
+        device_class=found.device_class,
+        candidates=found.candidates,
+        negated=found.negated,
+        corrected=found.corrected,
+        span=(first, last + 1),
+        open=found.open,
+    )
+
+
+def _fact(value: str, confidence: float, source: str, span: Span) -> Fact | None:
+    return Fact(value, confidence, Method.GAZETTEER, source, (span,)) if value else None

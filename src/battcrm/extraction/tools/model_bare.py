@@ -1,0 +1,165 @@
+"""Model names with no maker beside them: "s23", "13 про макс", "а 51", and "12 про" once the maker is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from battcrm.extraction.gazetteer.catalogue import Catalogue
+from battcrm.extraction.gazetteer.cells import Cell
+from battcrm.extraction.gazetteer.scan import Match, match_at
+from battcrm.extraction.normalise_numbers import MODEL_NOUNS
+from battcrm.extraction.tools import model_words as words
+from battcrm.extraction.tools.model_found import BARE, CONTEXT, DOMINANT, Found, candidates, settle, with_five_g
+from battcrm.extraction.tools.model_numbers import by_number
+
+_LEADS: Final = frozenset(("на", "для", "от", "у", "модель", "это", "моем", "моего", "под", "не", "а", "меня"))
+_ANSWER_WORDS: Final = frozenset(
+    [
+        "у",
+        "меня",
+        "это",
+        "модель",
+        "мой",
+        "моя",
+        "на",
+        "него",
+        "него",
+        "нее",
+        "вроде",
+        "кажется",
+        "наверное",
+        "просто",
+        "обычный",
+        "обычная",
+        "простой",
+        "телефон",
+        "айфон",
+        "не",
+        "да",
+        "нет",
+        "а",
+        "ну",
+        "так",
+        "он",
+        "она",
+        "была",
+        "был",
+        "именно",
+        "точно",
+        "же",
+        "а-то",
+    ]
+)
+_LONE_WORDS: Final = frozenset(("xr", "xs"))
+_SPACED_SMALL: Final = frozenset("скоувиаея")
+
+
+def bare_at(
+    catalogue: Catalogue, cells: Sequence[Cell], start: int, scope: str, device_class: str | None
+) -> Found | None:
+    """A model name at `start` without its maker. `scope` is the maker known from elsewhere ("" when none)."""
+    cell = cells[start]
+    if not _may_begin(cells, start):
+        return None
+    if scope:
+        found = _in_scope(catalogue, cells, start, scope, device_class)
+        if found is not None:
+            return found
+    if cell.kind == "number" and words.is_time_or_age(cells, start):
+        return None
+    match = match_at(catalogue, cells, start, "")
+    if match is None or not _is_name(cells, match):
+        return _lone_number(catalogue, cells, start, device_class)
+    return _found(catalogue, match, device_class, BARE, "bare")
+
+
+def _may_begin(cells: Sequence[Cell], start: int) -> bool:
+    cell = cells[start]
+    if not cell.readings or cell.kind in ("punct", "emoji"):
+        return False
+    if start > 0 and cell.glued and cells[start - 1].norm not in "(,\"'«-+!?:;.":
+        return False
+    if cell.kind == "word" and len(cell.norm) == 1:
+        follower = cells[start + 1] if start + 1 < len(cells) else None
+        if follower is None or follower.kind not in ("number", "code", "punct"):
+            return False
+        led = start > 0 and cells[start - 1].norm in ("на", "для", "от", "модель", "у")
+        return cell.norm.isascii() or led or cell.norm not in _SPACED_SMALL
+    if cell.kind == "word":
+        alias = cell.alias
+        return (alias is not None and alias.kind in ("line", "mod")) or (cell.norm.isascii() and len(cell.norm) < 4)
+    return True
+
+
+def _is_name(cells: Sequence[Cell], match: Match) -> bool:
+    """Whether the matched cells look like a model on their own: letters with digits, or a number with a modifier."""
+    inside = [cell for cell in cells[match.start : match.end] if not cell.skip]
+    if match.key.strip("| ").isdigit():
+        return False
+    digits = any(cell.kind in ("number", "code") for cell in inside)
+    if not digits:
+        return any(cell.readings and cell.readings[0][0] in _LONE_WORDS for cell in inside[:1])
+    last = match.end - 1
+    return not (cells[last].kind == "number" and words.counts_something(cells, last))
+
+
+def _in_scope(
+    catalogue: Catalogue, cells: Sequence[Cell], start: int, scope: str, device_class: str | None
+) -> Found | None:
+    match = match_at(catalogue, cells, start, scope)
+    if match is None:
+        return None
+    numeric = match.end == start + 1 and cells[start].kind == "number"
+    if numeric and not _numeric_answer(cells, start):
+        return None
+    if not numeric and cells[start].kind == "word" and not _is_name(cells, match) and not match.blocked:
+        return None
+    return _found(catalogue, match, device_class, CONTEXT, "context")
+
+
+def _numeric_answer(cells: Sequence[Cell], start: int) -> bool:
+    """Whether a lone number can only be the model: the whole answer, or led by "на", "это", "не 12 а"."""
+    if words.counts_something(cells, start):
+        return False
+    others = [cell for at, cell in enumerate(cells) if at != start and cell.kind in ("word", "number", "code")]
+    if all(cell.norm in _ANSWER_WORDS or cell.kind != "word" for cell in others):
+        return len(others) == 0 or not words.is_time_or_age(cells, start)
+    if words.is_time_or_age(cells, start):
+        return False
+    if words.counts_plural(cells, start):
+        return False
+    return start > 0 and (cells[start - 1].norm in _LEADS or cells[start].spelled)
+
+
+def _found(catalogue: Catalogue, match: Match, device_class: str | None, confidence: float, how: str) -> Found | None:
+    if match.blocked:
+        options = candidates(catalogue.longer(match.key))
+        return Found(match.start, match.end, candidates=options, open=True, source=how) if options else None
+    model, several = settle(match.named, device_class, bare=how == "bare")
+    if model is None:
+        if not several:
+            return None
+        return Found(match.start, match.end, candidates=candidates(several), device_class=device_class, source=how)
+    if how == "bare" and len(match.named) > 1:
+        confidence = DOMINANT
+    name = with_five_g(model.name, model.device_class, match.five_g)
+    return Found(
+        match.start, match.end, model.brand, name, model.device_class, confidence, confidence, source=f"{how}+name"
+    )  # fmt: skip
+
+
+def _is_nickname(cell: Cell) -> bool:
+    """ "Десятка" and the like: nouns that name a model by its number."""
+    return cell.spelled and cell.lemma in MODEL_NOUNS
+
+
+def _lone_number(catalogue: Catalogue, cells: Sequence[Cell], start: int, device_class: str | None) -> Found | None:
+    """A message that is only a number may be a model of several makers: candidates, never a fact."""
+    cell = cells[start]
+    if cell.kind != "number" or not (_is_nickname(cell) or _numeric_answer(cells, start)):
+        return None
+    options = by_number(catalogue, cell.norm, device_class)
+    if not options:
+        return None
+    return Found(start, start + 1, candidates=candidates(options), device_class=device_class, source="number")

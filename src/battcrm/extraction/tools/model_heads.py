@@ -1,0 +1,233 @@
+"""Devices named by their maker or product line: "самсунг галакси а52", "айфон 13 про", "12 про айфон"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from battcrm.extraction.gazetteer.aliases import Alias
+from battcrm.extraction.gazetteer.catalogue import Catalogue
+from battcrm.extraction.gazetteer.cells import Cell
+from battcrm.extraction.gazetteer.compile import brand_atom
+from battcrm.extraction.gazetteer.scan import Match, match_at
+from battcrm.extraction.tools import model_words as words
+from battcrm.extraction.tools.model_found import FUZZY, SURE, Found, candidates, settle, with_five_g
+
+_FILLERS: Final = frozenset(
+    [
+        ":",
+        ",",
+        "модель",
+        "модели",
+        "модел",
+        "марка",
+        "марки",
+        "фирма",
+        "фирмы",
+        "телефон",
+        "телефона",
+        "телефоне",
+        "смартфон",
+        "ноутбук",
+        "ноутбука",
+        "планшет",
+        "планшета",
+        "самокат",
+        "самоката",
+        "часы",
+        "это",
+        "мой",
+        "серия",
+        "серии",
+        "smartphone",
+        "phone",
+        "model",
+        "пылесос",
+        "телевизор",
+        "ноут",
+    ]
+)
+# The more particular maker wins when two are said for one thing.
+_TOGETHER: Final = {("huawei", "honor"): "honor", ("honor", "huawei"): "honor", ("xiaomi", "realme"): "realme"}
+_MAX_REVERSE: Final = 4
+_TIME_BEFORE: Final = frozenset(("в", "к", "до", "после", "около", "с", "за"))
+
+
+def is_head(cell: Cell) -> bool:
+    """Whether the cell names a maker or a product line that tells the maker."""
+    return cell.alias is not None and cell.alias.kind in ("brand", "family") and bool(cell.alias.brand)
+
+
+def head_at(catalogue: Catalogue, cells: Sequence[Cell], start: int, device_class: str | None) -> Found | None:
+    """The device whose maker or line stands at cell `start`; None when there is no head there."""
+    run, end = _run(cells, start)
+    if not run:
+        return None
+    alias = _maker(run)
+    scope = brand_atom(alias.brand)
+    confidence = FUZZY if any(cells[at].fuzzy for at in range(start, end)) else SURE
+    base = Found(
+        start, end, alias.brand, "", device_class or _class(run), 0.0, confidence,
+        source=f"alias:{alias.atoms[0]}", head=True, scope=scope,
+    )  # fmt: skip
+    tail = _tail(catalogue, cells, start, end, scope)
+    if tail is None:
+        return replace(base, open=_speaks_of_model(cells, end))
+    match, last = tail
+    return _with_match(catalogue, base, match, last, device_class)
+
+
+def _run(cells: Sequence[Cell], start: int) -> tuple[list[Alias], int]:
+    """The makers and lines said one after another, and the cell after them."""
+    run: list[Alias] = []
+    at = start
+    while at < len(cells):
+        cell = cells[at]
+        if cell.skip and run and at + 1 < len(cells) and is_head(cells[at + 1]) and cell.glued:
+            at += 1
+            continue
+        if cell.alias is None or not is_head(cell):
+            break
+        if run and not _compatible(run[-1], cell.alias):
+            break
+        run.append(cell.alias)
+        at += 1
+    return run, at
+
+
+def _compatible(first: Alias, second: Alias) -> bool:
+    return first.brand == second.brand or (brand_atom(first.brand), brand_atom(second.brand)) in _TOGETHER
+
+
+def _maker(run: list[Alias]) -> Alias:
+    chosen = run[0]
+    for alias in run[1:]:
+        pair = (brand_atom(chosen.brand), brand_atom(alias.brand))
+        if pair[0] == pair[1] or _TOGETHER.get(pair) == pair[1]:
+            chosen = alias
+    return chosen
+
+
+def _class(run: list[Alias]) -> str | None:
+    return next((alias.device_class for alias in reversed(run) if alias.device_class), None)
+
+
+def _tail(catalogue: Catalogue, cells: Sequence[Cell], start: int, end: int, scope: str) -> tuple[Match, int] | None:
+    """The longest model name after the head, the head's own product lines being part of it."""
+    families = [at for at in range(start, end) if _is_family(cells[at])]
+    found: tuple[Match, int] | None = None
+    starts = [*families, end] if not families or _is_line(cells, end) else families
+    for first in starts:
+        for fillers in (False, True):
+            view = _view(cells, first, end, scope, fillers)
+            match = match_at(catalogue, [cells[at] for at in view], 0, scope) if view else None
+            if match is None or _counted(cells, view, match):
+                continue
+            last = view[match.end - 1] + 1
+            if last > end and (found is None or last > found[1]):
+                found = match, last
+            elif last <= end and found is None and match.named:
+                found = match, end
+    return found
+
+
+def _is_line(cells: Sequence[Cell], at: int) -> bool:
+    """A product line right after the head replaces the head's own ("редми ми 9")."""
+    return at < len(cells) and (alias := cells[at].alias) is not None and alias.kind in ("line", "family")
+
+
+def _is_family(cell: Cell) -> bool:
+    return cell.alias is not None and cell.alias.kind == "family"
+
+
+def _view(cells: Sequence[Cell], first: int, end: int, scope: str, fillers: bool) -> list[int]:
+    """Cell numbers from `first` on, without repeated makers and lines and, when asked, without filler words."""
+    out: list[int] = []
+    seen: set[tuple[str, ...]] = set()
+    head = True
+    for at in range(first, min(len(cells), first + 16)):
+        cell = cells[at]
+        if cell.alias is not None and cell.alias.kind in ("brand", "family") and cell.alias.brand:
+            if brand_atom(cell.alias.brand) == scope and (cell.alias.kind == "brand" or cell.alias.atoms in seen):
+                continue
+            seen.add(cell.alias.atoms)
+        elif fillers and at >= end and head and cell.norm in _FILLERS:
+            continue
+        elif at >= end:
+            head = False
+        out.append(at)
+    return out
+
+
+def _counted(cells: Sequence[Cell], view: list[int], match: Match) -> bool:
+    """The name ends in a number that counts something ("айфон 2 года", "самсунг за 5 тыс")."""
+    last = view[match.end - 1]
+    number = cells[last].kind == "number" and last > 0
+    return number and words.counts_something(cells, last)
+
+
+def _speaks_of_model(cells: Sequence[Cell], end: int) -> bool:
+    at = end
+    while at < len(cells) and (cells[at].skip or cells[at].norm in _FILLERS):
+        at += 1
+    if at >= len(cells):
+        return False
+    cell = cells[at]
+    if cell.kind == "number":
+        return not words.is_time_or_age(cells, at)
+    if cell.kind == "code":
+        return bool(cell.readings) and not _is_storage(cell)
+    return cell.alias is not None and cell.alias.kind in ("line", "mod") and at == end
+
+
+def _is_storage(cell: Cell) -> bool:
+    return cell.norm.lstrip("0123456789") in words.UNITS
+
+
+def _with_match(catalogue: Catalogue, base: Found, match: Match, last: int, device_class: str | None) -> Found:
+    if match.blocked:
+        longer = [item for item in catalogue.longer(match.key) if device_class in (None, item.device_class)]
+        return replace(base, end=last, candidates=candidates(longer), open=True)
+    model, several = settle(match.named, device_class, bare=False)
+    if model is None:
+        return replace(base, end=last, candidates=candidates(several), open=True)
+    name = with_five_g(model.name, model.device_class, match.five_g)
+    return replace(
+        base, end=last, brand=model.brand, model=name, device_class=model.device_class,
+        confidence=base.brand_confidence, source=f"{base.source}+name",
+    )  # fmt: skip
+
+
+def reversed_tail(
+    catalogue: Catalogue, cells: Sequence[Cell], found: Found, floor: int, device_class: str | None
+) -> Found:
+    """A head without a model takes the name that stands right before it ("13 про айфон", "12 айфон мини")."""
+    for start in range(max(floor, found.start - _MAX_REVERSE), found.start):
+        if cells[start].kind == "word" and len(cells[start].norm) == 1:
+            continue
+        if not _may_stand_before(cells, start, found):
+            continue
+        view = [*range(start, found.start), *range(found.end, min(len(cells), found.end + 4))]
+        match = match_at(catalogue, [cells[at] for at in view], 0, found.scope)
+        if match is None or match.end < found.start - start:
+            continue
+        last = max(found.end, view[match.end - 1] + 1)
+        return _with_match(catalogue, replace(found, start=start, open=False), match, last, device_class)
+    return found
+
+
+def _may_stand_before(cells: Sequence[Cell], start: int, found: Found) -> bool:
+    alias = cells[start].alias
+    if cells[start].kind == "word" and (alias is None or alias.kind not in ("line", "mod")):
+        return False
+    if cells[start].kind in ("punct", "emoji"):
+        return False
+    head = cells[found.start].norm
+    if found.start - start == 1 and cells[start].kind == "number":
+        locative = head.endswith("е")
+        if start > 0 and cells[start - 1].norm in _TIME_BEFORE and not locative:
+            return False
+        if head.endswith("ов") or (head.endswith("а") and int(cells[start].norm.split(".")[0]) < 5):
+            return False
+    return start == 0 or not (words.is_time_or_age(cells, start) and cells[start - 1].norm not in _TIME_BEFORE)

@@ -1,0 +1,300 @@
+"""Words around a device name: kinds of devices, units, times and ages, negation and correction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+from battcrm.extraction.gazetteer.aliases import data_lines
+from battcrm.extraction.gazetteer.cells import Cell
+from battcrm.extraction.normalise_morph import has_case
+
+UNITS: Final = frozenset(
+    [
+        "год",
+        "лет",
+        "месяц",
+        "мес",
+        "неделя",
+        "нед",
+        "день",
+        "дн",
+        "час",
+        "ч",
+        "минута",
+        "мин",
+        "сек",
+        "тысяча",
+        "тыс",
+        "тыща",
+        "т.р",
+        "тр",
+        "руб",
+        "рубль",
+        "р",
+        "₽",
+        "рублей",
+        "косарь",
+        "к",
+        "гб",
+        "gb",
+        "гигабайт",
+        "гиг",
+        "гига",
+        "тб",
+        "tb",
+        "мб",
+        "mb",
+        "терабайт",
+        "процент",
+        "%",
+        "шт",
+        "штука",
+        "штуки",
+        "штук",
+        "раз",
+        "разок",
+        "человек",
+        "мм",
+        "см",
+        "метр",
+        "м",
+        "км",
+        "кг",
+        "вольт",
+        "ватт",
+        "вт",
+        "ампер",
+        "мач",
+        "mah",
+        "дюйм",
+        "дюймов",
+        '"',
+        "°",
+        "градус",
+        "вечер",
+        "утро",
+        "ночь",
+        "дня",
+        "утра",
+        "вечера",
+        "ночи",
+        "этаж",
+        "дом",
+        "кв",
+        "квартира",
+        "офис",
+        "корпус",
+        "подъезд",
+        "января",
+        "февраля",
+        "марта",
+        "апреля",
+        "мая",
+        "июня",
+        "июля",
+        "августа",
+        "сентября",
+        "октября",
+        "ноября",
+        "декабря",
+        "январь",
+        "февраль",
+        "комплект",
+        "пара",
+        "экземпляр",
+        "копия",
+        "рабочий",
+        "сутки",
+        "сантиметр",
+        "мегапиксель",
+        "мп",
+        "ядро",
+        "ядра",
+        "лошадь",
+    ]
+)
+_TIME_PREPOSITIONS: Final = frozenset(("в", "к", "до", "после", "около", "через", "за", "с", "от", "часов", "примерно"))
+_AGE_HOLDERS: Final = frozenset(
+    [
+        "сын",
+        "дочь",
+        "дочка",
+        "дочурка",
+        "ребенок",
+        "мне",
+        "ему",
+        "ей",
+        "внук",
+        "внучка",
+        "брат",
+        "сестра",
+        "сестренка",
+        "мама",
+        "папа",
+        "муж",
+        "жена",
+        "племянник",
+        "племянница",
+        "мальчик",
+        "девочка",
+        "бабушка",
+        "дед",
+        "дедушка",
+        "возраст",
+    ]
+)
+_ORDER_WORDS: Final = frozenset(
+    [
+        "заказ",
+        "заказа",
+        "заказу",
+        "номер",
+        "номера",
+        "номеру",
+        "квитанция",
+        "квитанции",
+        "заявка",
+        "заявки",
+        "№",
+        "n",
+        "чек",
+        "договор",
+        "акт",
+        "накладная",
+        "код",
+        "пин",
+        "пароль",
+        "ул",
+        "улица",
+        "дом",
+        "д",
+        "кв",
+        "квартира",
+        "офис",
+        "кабинет",
+        "телефон",
+        "тел",
+        "звоните",
+        "перезвоните",
+        "наберите",
+        "вотсап",
+        "ватсап",
+    ]
+)
+_SKIPPED_BEFORE: Final = frozenset(
+    ("на", "для", "от", "у", "с", "это", "мой", "моя", "мне", "меня", "про", "из", "к", "телефон", "мы", "о", "же")
+)
+_CORRECTIONS: Final = frozenset(
+    [
+        "ой",
+        "точнее",
+        "вернее",
+        "перепутать",
+        "перепутал",
+        "перепутала",
+        "ошибиться",
+        "ошибся",
+        "ошиблась",
+        "ошибочка",
+        "поправка",
+        "опечатка",
+        "опечатался",
+        "опечаталась",
+        "исправление",
+        "исправляюсь",
+        "попутать",
+        "попутал",
+        "попутала",
+        "тьфу",
+        "упс",
+        "виноват",
+        "сорри",
+        "пардон",
+    ]
+)
+_PAIRS: Final = frozenset(
+    (
+        ("то", "есть"), ("в", "смысле"), ("имел", "в"), ("имела", "в"), ("хотел", "написать"), ("хотела", "написать"),
+        ("не", "то"), ("а", "нет"), ("не", "тот"), ("не", "ту"), ("хотел", "сказать"), ("хотела", "сказать"),
+        ("не", "так"), ("на", "самом"), ("не", "правильно"),
+    )
+)  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def _classes() -> dict[str, str]:
+    return {word: row[0] for row in data_lines("classes.tsv") for word in row[1].replace("ё", "е").split()}
+
+
+def class_at(cells: Sequence[Cell], at: int) -> str | None:
+    """Kind of device the word names by itself ("планшет" -> tablet). "Ноут" is a laptop unless a name needs it."""
+    cell = cells[at]
+    if cell.kind != "word" or (cell.readings == (("note",),) and _is_note(cells, at)):
+        return None
+    table = _classes()
+    return table.get(cell.norm) or table.get(cell.lemma)
+
+
+def _is_note(cells: Sequence[Cell], at: int) -> bool:
+    after = cells[at + 1] if at + 1 < len(cells) else None
+    before = cells[at - 1].alias if at else None
+    lined = before is not None and before.atoms[0] in ("redmi", "galaxy", "infinix", "xiaomi", "mi", "samsung")
+    return lined or (after is not None and after.kind in ("number", "code") and not counts_something(cells, at + 1))
+
+
+def counts_something(cells: Sequence[Cell], at: int) -> bool:
+    """Whether the number at `at` is an amount, price, time or date by what follows it."""
+    if at + 1 >= len(cells):
+        return False
+    after = cells[at + 1]
+    if after.norm in UNITS or after.lemma in UNITS:
+        return True
+    if after.kind == "number":
+        return after.norm in ("000", "00", "500") or (
+            cells[at].norm.isdigit() and len(after.norm) == 3 and after.norm[1:] == "00"
+        )
+    if after.glued and after.norm in ":.-–" and at + 2 < len(cells) and cells[at + 2].glued:
+        return cells[at + 2].kind == "number" and after.norm != "-"
+    return False
+
+
+def counts_plural(cells: Sequence[Cell], at: int) -> bool:
+    """Whether a noun in the genitive follows, as after a count ("5 чехлов")."""
+    if at + 1 >= len(cells) or cells[at + 1].kind != "word" or cells[at + 1].norm.isascii():
+        return False
+    return has_case(cells[at + 1].norm, frozenset(("gent",))) and not has_case(cells[at + 1].norm, frozenset(("nomn",)))
+
+
+def is_time_or_age(cells: Sequence[Cell], at: int) -> bool:
+    """Whether the number at `at` is a time, an age or an order number by what stands before it."""
+    if counts_something(cells, at):
+        return True
+    if at == 0:
+        return False
+    before = cells[at - 1]
+    if before.norm in _TIME_PREPOSITIONS or before.norm in _ORDER_WORDS or before.lemma in _ORDER_WORDS:
+        return True
+    if before.lemma in _AGE_HOLDERS or before.norm in _AGE_HOLDERS:
+        return True
+    return before.glued and before.norm in ":.-/" and at > 1 and cells[at - 2].kind == "number"
+
+
+def is_negated(cells: Sequence[Cell], start: int) -> bool:
+    """Whether "не" stands right before the name, small words between them allowed ("не на айфон")."""
+    at = start - 1
+    while at >= 0 and cells[at].norm in _SKIPPED_BEFORE and start - at < 4:
+        at -= 1
+    return at >= 0 and cells[at].norm == "не"
+
+
+def has_correction(cells: Sequence[Cell], start: int, end: int) -> bool:
+    """Whether the words of [start, end) take back something said before."""
+    for at in range(start, end):
+        cell = cells[at]
+        if cell.norm in _CORRECTIONS or cell.lemma in _CORRECTIONS:
+            return True
+        if at + 1 < len(cells) and (cell.norm, cells[at + 1].norm) in _PAIRS:
+            return True
+    return False
