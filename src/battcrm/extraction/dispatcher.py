@@ -1,0 +1,153 @@
+"""The extractor: reads a turn by rules, merges facts, and asks the model only for what stays open."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final, Protocol
+
+from battcrm.extraction import answers, state
+from battcrm.extraction.gazetteer.catalogue import Catalogue
+from battcrm.extraction.hypotheses import Device, asked_in, devices_of
+from battcrm.extraction.normalise import Normalised, normalise
+from battcrm.extraction.openness import open_fields
+from battcrm.extraction.rules.line import Line, build
+from battcrm.extraction.rules.match import Hit, scan
+from battcrm.extraction.signals import read_signals
+from battcrm.extraction.tools.model import DeviceMention, find_devices
+from battcrm.extraction.tools.parts import part_fact
+from battcrm.extraction.tools.repair import find_repairs, repair_facts, standing
+from battcrm.extraction.tools.type import type_fact
+from battcrm.models.facts import AppealType, Fact, Hypothesis, Method, Reading, Signals
+
+VERSION: Final = "rules-1"
+
+
+class Context(Protocol):
+    """What the shop last asked and what is known (a ReadingContext of the pipeline)."""
+
+    @property
+    def known(self) -> Hypothesis | None: ...
+    @property
+    def expecting(self) -> str | None: ...
+    @property
+    def options(self) -> tuple[str, ...]: ...
+
+
+class RuleReader:
+    """Reads texts by catalogue and rules alone. Stateless but for caches; safe to share."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def read(self, texts: Sequence[str], context: Context | None = None) -> Reading:
+        """What the texts of one turn say. Never raises on any text; an empty turn reads as an empty hypothesis."""
+        known = context.known if context is not None else None
+        forms = [normalise(text) for text in texts]
+        line = build(forms, self._mentions(forms, known))
+        repairs = find_repairs(line)
+        marked = line.with_marks(repairs)
+        books = _books(scan(marked.words, marked.tags, late=True))
+        signals = read_signals(texts, marked, books["signal"], translit=any(form.translit for form in forms))
+        found = _hypotheses(marked, repairs, books, signals)
+        hypotheses = tuple(hypothesis for _, hypothesis in found)
+        still_open = open_fields(marked, [device for device, _ in found], hypotheses, books["type"], signals, known)
+        reading = Reading(hypotheses, signals, still_open, VERSION)
+        question = answers.asked(context.expecting, context.options) if context is not None else None
+        if question is None or not texts:
+            return reading
+        return answers.fill(reading, marked, question, texts[-1], lambda option: self._option(option, known))
+
+    def _option(self, option: str, known: Hypothesis | None) -> Hypothesis:
+        forms = [normalise(option)]
+        line = build(forms, self._mentions(forms, known))
+        repairs = find_repairs(line)
+        device = devices_of(line, repairs, ())[-1]
+        return Hypothesis(brand=device.brand, model=device.model, repair_types=repair_facts(repairs, line))
+
+    def _mentions(self, forms: Sequence[Normalised], known: Hypothesis | None) -> list[tuple[DeviceMention, ...]]:
+        """Mentions of each message; what one message names is known to the next."""
+        found: list[tuple[DeviceMention, ...]] = []
+        for index, form in enumerate(forms):
+            mentions = find_devices(form, index, self._catalogue, known)
+            found.append(mentions)
+            named = next((m for m in reversed(mentions) if m.brand is not None and not m.negated), None)
+            if named is not None:
+                known = replace(
+                    known or Hypothesis(), brand=named.brand, model=named.model, device_class=named.device_class
+                )
+        return found
+
+
+def _books(hits: Sequence[Hit]) -> defaultdict[str, list[Hit]]:
+    raw: defaultdict[str, list[Hit]] = defaultdict(list)
+    for hit in hits:
+        raw[hit.rule.book].append(hit)
+    return defaultdict(list, {book: standing(found) for book, found in raw.items()})
+
+
+def _hypotheses(
+    line: Line, repairs: Sequence[Hit], books: defaultdict[str, list[Hit]], signals: Signals
+) -> list[tuple[Device, Hypothesis]]:
+    asks = [hit for hit in books["type"] if hit.rule.kind == "ask" and hit.rule.value != "none"]
+    devices = devices_of(line, repairs, asks)
+    whole = type_fact(books["type"], repairs, line) or _idle(line, signals)
+    whole = _overridden(whole, signals)
+    owner = part_fact(books["part"], line)
+    found = []
+    for device in devices:
+        wish = whole
+        if len(devices) > 1:
+            own = asked_in(line, device, books["type"])
+            explicit = any(hit.rule.kind == "ask" for hit in own)
+            wish = (type_fact(own, device.repairs, line) if explicit else None) or whole
+        found.append((device, _hypothesis(device, wish, owner, line)))
+    return found
+
+
+def _hypothesis(device: Device, wish: Fact | None, owner: Fact | None, line: Line) -> Hypothesis:
+    repairs = (
+        ()
+        if wish is not None and wish.value in {AppealType.INFO, AppealType.OTHER}
+        else repair_facts(device.repairs, line)
+    )
+    return Hypothesis(
+        appeal_type=wish,
+        brand=device.brand,
+        model=device.model,
+        repair_types=repairs,
+        part_owner=owner,
+        device_class=device.device_class or _class_of(line),
+        candidates=device.candidates,
+    )
+
+
+def _class_of(line: Line) -> str | None:
+    return next(iter(sorted(line.tags)), None) if len(line.tags) == 1 else None
+
+
+def _idle(line: Line, signals: Signals) -> Fact | None:
+    """A text that wishes nothing: greeting, thanks, noise. None when it may be an answer or a device's name."""
+    if signals.greeting_only or signals.thanks_only:
+        return Fact(AppealType.OTHER, 0.97, Method.RULE, "type.other: small talk")
+    if line.devices or signals.choice is not None:
+        return None
+    if signals.phones or signals.wants_operator or signals.opt_out:
+        return Fact(AppealType.OTHER, 0.9, Method.RULE, "type.other: contact")
+    sure = 0.85 if len(line.words) <= 2 else 0.6
+    return Fact(AppealType.OTHER, sure, Method.RULE, "type.other: nothing recognised")
+
+
+def _overridden(wish: Fact | None, signals: Signals) -> Fact | None:
+    if signals.spam or signals.injection or signals.off_topic or signals.opt_out:
+        return Fact(AppealType.OTHER, 0.93, Method.RULE, "type.other: not a client's wish")
+    return wish
+
+
+def merge(known: Hypothesis, fresh: Hypothesis, *, correction: bool = False) -> Hypothesis:
+    """See `state.merge`."""
+    return state.merge(known, fresh, correction=correction)
+
+
+Settings = Any

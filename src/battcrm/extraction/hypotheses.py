@@ -1,0 +1,181 @@
+"""From words to hypotheses: which devices the client means, and which fault belongs to which of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from battcrm.extraction.rules.line import Line
+from battcrm.extraction.rules.match import CLAUSE, Hit, sentence
+from battcrm.extraction.tools.model import DeviceMention
+from battcrm.models.facts import Candidate, Fact
+
+_LINKS: Final = frozenset("и или на для еще тоже также плюс потом а за по у #dev экран стекло".split()) - {
+    "экран",
+    "стекло",
+}
+_POINTERS: Final = frozenset({"на", "для", "от", "у", "к", "в"})
+
+
+@dataclass(slots=True)
+class Device:
+    """One device under construction: where it was mentioned and what was said about it."""
+
+    places: list[int]
+    brand: Fact | None = None
+    model: Fact | None = None
+    device_class: str | None = None
+    candidates: tuple[Candidate, ...] = ()
+    open: bool = False
+    repairs: list[Hit] = field(default_factory=list)
+
+
+def devices_of(line: Line, repairs: Sequence[Hit], asks: Sequence[Hit]) -> list[Device]:
+    """The devices meant, the one asked about last in the end; each with its own repair hits.
+
+    With one device, or none, a single entry carries all hits.
+    """
+    devices = _distinct(line)
+    if len(devices) <= 1:
+        only = devices[0] if devices else Device([])
+        only.repairs = list(repairs)
+        return [only]
+    for hit in repairs:
+        _owner(hit, devices, line).repairs.append(hit)
+    groups = _listed(line, devices)
+    for group in groups:
+        _share(group)
+    return _meant(devices, groups, repairs, asks)
+
+
+def _distinct(line: Line) -> list[Device]:
+    devices: list[Device] = []
+    for place, mention in line.devices:
+        if mention.negated:
+            devices = [d for d in devices if not _names_same(d, mention)]
+            continue
+        if mention.corrected:
+            devices = _after_correction(devices, mention)
+        known = next((d for d in reversed(devices) if _joins(d, mention)), None)
+        if known is None:
+            known = Device([])
+            devices.append(known)
+        _absorb(known, mention, place)
+    return devices
+
+
+def _after_correction(devices: list[Device], mention: DeviceMention) -> list[Device]:
+    """A correction ends what was said before, except a brand that the new words leave unsaid."""
+    if mention.brand is None and mention.model is None:
+        return devices
+    return []
+
+
+def _value(fact: Fact | None) -> str:
+    return fact.value.casefold() if fact is not None else ""
+
+
+def _names_same(device: Device, mention: DeviceMention) -> bool:
+    return bool(mention.model) and _value(device.model) == _value(mention.model)
+
+
+def _joins(device: Device, mention: DeviceMention) -> bool:
+    """Whether a mention speaks of a device already met: same name, or one of the two only names the family."""
+    if device.brand and mention.brand and _value(device.brand) != _value(mention.brand):
+        return False
+    one, other = _value(device.model), _value(mention.model)
+    if one and other:
+        return one == other
+    if mention.candidates and device.candidates:
+        return mention.candidates == device.candidates
+    if device.device_class and mention.device_class and device.device_class != mention.device_class:
+        return False
+    return True
+
+
+def _absorb(device: Device, mention: DeviceMention, place: int) -> None:
+    device.places.append(place)
+    device.brand = device.brand or mention.brand
+    if mention.model is not None and device.model is None:
+        device.model, device.brand = mention.model, mention.brand or device.brand
+    device.device_class = device.device_class or mention.device_class
+    device.candidates = device.candidates or mention.candidates
+    if device.model is not None:
+        device.candidates, device.open = (), False
+    else:
+        device.open = device.open or mention.open
+
+
+def _owner(hit: Hit, devices: list[Device], line: Line) -> Device:
+    """The device a fault belongs to: the one it points to ("экран на X"), else the nearest in its clause, else before it."""
+    places = sorted((place, device) for device in devices for place in device.places) if False else _places(devices)
+    after = [(place, device) for place, device in places if place > hit.last]
+    if after and _points(line, hit.last + 1, after[0][0]):
+        return after[0][1]
+    near = [
+        (abs(place - hit.first), place > hit.first, device) for place, device in places if _one_clause(line, hit, place)
+    ]
+    if near:
+        return min(near, key=lambda item: item[:2])[2]
+    before = [device for place, device in places if place < hit.first]
+    return before[-1] if before else places[0][1]
+
+
+def _places(devices: list[Device]) -> list[tuple[int, Device]]:
+    return sorted(((place, device) for device in devices for place in device.places), key=lambda item: item[0])
+
+
+def _points(line: Line, start: int, place: int) -> bool:
+    between = line.words[start:place]
+    if len(between) > 3 or any(word.before >= CLAUSE for word in line.words[start : place + 1]):
+        return False
+    return bool(between) and any(word.norm in _POINTERS for word in between)
+
+
+def _one_clause(line: Line, hit: Hit, place: int) -> bool:
+    first, last = min(hit.last, place), max(hit.first, place)
+    return all(
+        line.words[i].before < CLAUSE and line.words[i].norm not in {"и", "а", "но"} for i in range(first + 1, last + 1)
+    )
+
+
+def _listed(line: Line, devices: list[Device]) -> list[list[Device]]:
+    """Groups of devices named side by side ("айфон 11 и редми 9")."""
+    groups = [[devices[0]]]
+    for one, other in zip(devices, devices[1:], strict=False):
+        between = line.words[one.places[-1] + 1 : other.places[0]]
+        beside = all(word.norm in _LINKS for word in between) and len(between) <= 3
+        linked = bool(between) or line.words[other.places[0]].before >= CLAUSE
+        if beside and linked and other.places[0] > one.places[-1]:
+            groups[-1].append(other)
+        else:
+            groups.append([other])
+    return groups
+
+
+def _share(group: list[Device]) -> None:
+    with_hits = [device for device in group if device.repairs]
+    if len(with_hits) != 1 or len(group) == 1:
+        return
+    for device in group:
+        device.repairs = list(with_hits[0].repairs)
+
+
+def _meant(
+    devices: list[Device], groups: list[list[Device]], repairs: Sequence[Hit], asks: Sequence[Hit]
+) -> list[Device]:
+    if repairs:
+        return [device for device in devices if device.repairs]
+    group = groups[-1]
+    if asks and len(groups) > 1:
+        last = max(hit.last for hit in asks)
+        ahead = [g for g in groups if g[0].places[0] <= last + 4]
+        group = ahead[-1] if ahead else group
+    return group
+
+
+def asked_in(line: Line, device: Device, hits: Sequence[Hit]) -> list[Hit]:
+    """Hits that stand in the sentences where this device is mentioned."""
+    ranges = [sentence(line.words, place) for place in device.places]
+    return [hit for hit in hits if any(first <= hit.first < last for first, last in ranges)]

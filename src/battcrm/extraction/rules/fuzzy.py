@@ -1,0 +1,44 @@
+"""Typos: a word nobody knows is read as the lexicon word one slip away."""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from typing import Final
+
+from rapidfuzz.distance import DamerauLevenshtein
+
+from battcrm.extraction.normalise_morph import is_word
+from battcrm.extraction.rules.table import load_rules
+
+_MIN_STEM: Final = 5
+
+
+@cache
+def _stems() -> dict[str, tuple[str, ...]]:
+    """Lexicon stems by first two letters, and again by letters two and three (a slip may hit the first letter)."""
+    table = load_rules().classes
+    index: dict[str, set[str]] = {}
+    for stem in {*table.prefix, *table.exact}:
+        if len(stem) >= _MIN_STEM and stem.isalpha() and not stem.isascii():
+            index.setdefault(stem[0], set()).add(stem)
+            index.setdefault(stem[1], set()).add(stem)
+    return {letter: tuple(sorted(stems)) for letter, stems in index.items()}
+
+
+@lru_cache(maxsize=1 << 15)
+def nearest(word: str) -> str | None:
+    """The longest stem within one slip (swap, loss, gain or change of a letter) of the word's start; None if there is none.
+
+    Only for Cyrillic words the dictionary does not know.
+    """
+    if len(word) < _MIN_STEM or not word.isalpha() or word.isascii() or is_word(word):
+        return None
+    table = load_rules().classes
+    best: str | None = None
+    for stem in {*_stems().get(word[0], ()), *_stems().get(word[1], ())}:
+        if best is not None and len(stem) <= len(best):
+            continue
+        heads = {word} if stem not in table.prefix else {word[: len(stem) + d] for d in (-1, 0, 1)}
+        if any(DamerauLevenshtein.distance(stem, head, score_cutoff=1) <= 1 for head in heads):
+            best = stem
+    return best

@@ -1,0 +1,189 @@
+"""Finds which rules hold in a text. Cost grows with the words of the text, not with the size of the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Final
+
+from battcrm.extraction.normalise_translit import cyrillic_reading
+from battcrm.extraction.rules.fuzzy import nearest
+from battcrm.extraction.rules.pattern import END, GAP, NOT, QUESTION, START, WORD, Rule
+from battcrm.extraction.rules.table import FIRST_BOOK, load_rules
+
+CLAUSE: Final = 1
+SENTENCE: Final = 2
+MESSAGE: Final = 3
+_MIN_LATIN: Final = 4
+_NEGATIONS: Final = frozenset({"не", "нет", "ни", "без", "кроме"})
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word as the rules see it. `before` is the strength of the break before it (0 none … 3 another message)."""
+
+    norm: str
+    start: int
+    end: int
+    message: int
+    before: int
+    classes: frozenset[int]
+    question: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A rule that holds for words first..last (inclusive)."""
+
+    rule: Rule
+    first: int
+    last: int
+
+    def covers(self, other: Hit) -> bool:
+        """Whether this hit says more about the same words."""
+        inside = self.first <= other.first and other.last <= self.last
+        return inside and (self.last - self.first) > (other.last - other.first)
+
+
+@lru_cache(maxsize=1 << 16)
+def classes_of(norm: str, kind: str) -> frozenset[int]:
+    """Word classes of a word: by its form, by a near spelling when nothing else fits."""
+    table = load_rules().classes
+    found: set[int] = set()
+    if kind == "number" or norm.isdigit():
+        found |= table.exact.get("#num", set())
+    found |= table.exact.get(norm, set())
+    for length in range(1, len(norm) + 1):
+        found |= table.prefix.get(norm[:length], set())
+    if not found and kind == "word":
+        return _second_reading(norm)
+    return frozenset(found)
+
+
+def _second_reading(norm: str) -> frozenset[int]:
+    """A word no rule knows as it stands: Russian in Latin letters, or a slip of the finger."""
+    if norm.isascii():
+        reading = cyrillic_reading(norm, _in_lexicon) if len(norm) >= _MIN_LATIN else None
+        return classes_of(reading, "word") if reading is not None else frozenset()
+    table = load_rules().classes
+    near = nearest(norm)
+    return frozenset(table.exact.get(near, set()) | table.prefix.get(near, set())) if near is not None else frozenset()
+
+
+def _in_lexicon(word: str) -> bool:
+    table = load_rules().classes
+    return word in table.exact or any(word[:length] in table.prefix for length in range(4, len(word) + 1))
+
+
+@cache
+def barrier() -> int:
+    """The class of words that a gap inside a fault pattern never jumps over."""
+    return load_rules().classes.of("@barrier")
+
+
+def special(*names: str) -> frozenset[int]:
+    """Classes of pseudo-words such as `#dev`."""
+    table = load_rules().classes
+    return frozenset(number for name in names for number in table.exact.get(name, ()))
+
+
+def scan(words: tuple[Word, ...], tags: frozenset[str] = frozenset(), *, late: bool = False) -> list[Hit]:
+    """Every hit of every rule of the first (or the `late`) pass, in order of appearance. Pure."""
+    places: dict[int, list[int]] = {}
+    for index, word in enumerate(words):
+        for cls in word.classes:
+            places.setdefault(cls, []).append(index)
+    rules = load_rules().by_key_late if late else load_rules().by_key
+    hits: list[Hit] = []
+    for cls in places:
+        for rule in rules.get(cls, ()):
+            if all(need in places for need in rule.needs):
+                hits.extend(_hits(rule, words, places, tags))
+    hits.sort(key=lambda hit: (hit.first, hit.last))
+    return hits
+
+
+def _hits(rule: Rule, words: tuple[Word, ...], places: dict[int, list[int]], tags: frozenset[str]) -> Iterable[Hit]:
+    for guard in rule.guards:
+        if guard.tag and (guard.tag in tags) is not guard.wanted:
+            return
+    lead = next(e for e in rule.elements if e.kind == WORD)
+    starts: Iterable[int] = range(len(words)) if lead.optional else places[lead.cls]
+    done = -1
+    for start in starts:
+        if start <= done:
+            continue
+        end = _match(rule, 0, start, words, start)
+        if end > start and _guarded(rule, words, start):
+            done = end - 1
+            yield Hit(rule, start, end - 1)
+
+
+def _guarded(rule: Rule, words: tuple[Word, ...], at: int) -> bool:
+    if not any(guard.cls >= 0 for guard in rule.guards):
+        return True
+    first, last = sentence(words, at)
+    for guard in rule.guards:
+        if guard.cls >= 0 and any(guard.cls in words[i].classes for i in range(first, last)) is not guard.wanted:
+            return False
+    return True
+
+
+def sentence(words: tuple[Word, ...], at: int) -> tuple[int, int]:
+    """Half-open range of the sentence around a word."""
+    first, last = at, at + 1
+    while first > 0 and words[first].before < SENTENCE:
+        first -= 1
+    while last < len(words) and words[last].before < SENTENCE:
+        last += 1
+    return first, last
+
+
+def _match(rule: Rule, step: int, at: int, words: tuple[Word, ...], start: int, border: int = CLAUSE) -> int:
+    """End of the match (exclusive), or -1. `border` limits the break that may stand before the next word."""
+    if step == len(rule.elements):
+        return at
+    element = rule.elements[step]
+    kind = element.kind
+    if kind == WORD:
+        if at < len(words) and element.cls in words[at].classes and (at == start or words[at].before < border):
+            end = _match(rule, step + 1, at + 1, words, start)
+            if end >= 0 or not element.optional:
+                return end
+        return _match(rule, step + 1, at, words, start, border) if element.optional else -1
+    if kind == GAP:
+        return _match_gap(rule, step, at, words, start)
+    return _match(rule, step + 1, at, words, start, border) if _zero_width(kind, element.cls, at, words, start) else -1
+
+
+def _match_gap(rule: Rule, step: int, at: int, words: tuple[Word, ...], start: int) -> int:
+    element = rule.elements[step]
+    for skip in range(element.reach + 1):
+        end = _match(rule, step + 1, at + skip, words, start, element.border)
+        if end >= 0:
+            return end
+        place = at + skip
+        if place >= len(words) or words[place].before >= element.border:
+            return -1
+        if not element.over_not and words[place].norm in _NEGATIONS:
+            return -1
+        if rule.book == FIRST_BOOK and barrier() in words[place].classes:
+            return -1
+    return -1
+
+
+def _zero_width(kind: int, cls: int, at: int, words: tuple[Word, ...], start: int) -> bool:
+    if kind == NOT:
+        place = at - 1 if at == start else at
+        if not 0 <= place < len(words) or (
+            words[max(at, 1) if at < len(words) else -1].before >= CLAUSE and at == start
+        ):
+            return True
+        return cls not in words[place].classes
+    if kind == START:
+        return at == 0 or words[at].before >= SENTENCE
+    at_end = at >= len(words) or words[at].before >= SENTENCE
+    if kind == END:
+        return at_end
+    return kind == QUESTION and at_end and at > 0 and words[at - 1].question

@@ -1,0 +1,105 @@
+"""Reads the rule tables beside this file into one rule set.
+
+A table has set lines (`@name = word word …`, continued on indented lines), sections (`[book.value confidence kind]`; kind is optional)
+and one pattern per line. `#` at the start of a line, or after two blanks, begins a comment.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Final
+
+from battcrm.extraction.rules.pattern import WORD, Classes, Rule, parse_element, parse_guards
+from battcrm.kit.errors import Invalid
+
+TABLES: Final = ("words.rules", "repair.rules", "type.rules", "parts.rules", "signals.rules")
+FIRST_BOOK: Final = "repair"
+_SECTION: Final = re.compile(r"\[(\w+)\.([\w-]+)(?:\s+([\d.]+))?(?:\s+(\w+))?\]")
+_COMMENT: Final = re.compile(r"(^|\s\s)#\s.*$")
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """All rules with their word classes.
+
+    `by_key` maps the rarest class a rule of the first pass (what is broken) needs to the rules waiting for it;
+    `by_key_late` does so for the second pass, which sees what the first one found.
+    """
+
+    classes: Classes
+    by_key: dict[int, tuple[Rule, ...]]
+    by_key_late: dict[int, tuple[Rule, ...]]
+    rules: tuple[Rule, ...]
+
+
+@cache
+def load_rules() -> RuleSet:
+    """The rule set of this version. Raises Invalid naming table and line when a table is malformed."""
+    classes = Classes()
+    rules: list[Rule] = []
+    texts = {name: resources.files(__package__).joinpath(name).read_text("utf-8").replace("ё", "е") for name in TABLES}
+    for text in texts.values():
+        _read_sets(text, classes)
+    for name, text in texts.items():
+        rules.extend(_read_rules(name, text, classes))
+    classes.of("@barrier")
+    early = [rule for rule in rules if rule.book == FIRST_BOOK]
+    late = [rule for rule in rules if rule.book != FIRST_BOOK]
+    return RuleSet(classes, _index(early), _index(late), tuple(rules))
+
+
+def _read_sets(text: str, classes: Classes) -> None:
+    current: list[str] | None = None
+    for raw in text.splitlines():
+        line = _COMMENT.sub("", raw).rstrip()
+        if line.startswith("@") and " = " in line:
+            name, _, words = line.partition(" = ")
+            current = classes.sets.setdefault(name, [])
+            current.extend(words.split())
+        elif line.startswith(" ") and line.strip() and current is not None:
+            current.extend(line.split())
+        elif line.strip():
+            current = None
+
+
+def _read_rules(name: str, text: str, classes: Classes) -> list[Rule]:
+    rules: list[Rule] = []
+    head: tuple[str, str, float, str] | None = None
+    for number, raw in enumerate(text.splitlines(), 1):
+        line = _COMMENT.sub("", raw).rstrip()
+        if not line or line.startswith((" ", "@")) and (" = " in line or line.startswith(" ")):
+            continue
+        if section := _SECTION.fullmatch(line):
+            book, value, confidence, kind = section.groups()
+            head = (book, value, float(confidence or 1.0), kind or "")
+            continue
+        if head is None:
+            raise Invalid(f"{name}:{number}: a pattern before any section", field=line)
+        try:
+            rules.append(_rule(head, line, classes))
+        except Invalid as error:
+            raise Invalid(f"{name}:{number}: {error.text}", field=line) from error
+    return rules
+
+
+def _rule(head: tuple[str, str, float, str], line: str, classes: Classes) -> Rule:
+    body, _, guards = line.partition(" / ")
+    elements = tuple(parse_element(part, classes) for part in body.split())
+    needs = frozenset(e.cls for e in elements if e.kind == WORD and not e.optional)
+    if not needs:
+        raise Invalid("a pattern needs at least one word that is not optional")
+    book, value, confidence, kind = head
+    source = f"{book}.{value}: {line}"
+    return Rule(book, value, confidence, kind, elements, parse_guards(guards, classes), needs, source)
+
+
+def _index(rules: list[Rule]) -> dict[int, tuple[Rule, ...]]:
+    uses = Counter(cls for rule in rules for cls in rule.needs)
+    by_key: dict[int, list[Rule]] = {}
+    for rule in rules:
+        by_key.setdefault(min(rule.needs, key=lambda cls: (uses[cls], cls)), []).append(rule)
+    return {key: tuple(found) for key, found in by_key.items()}

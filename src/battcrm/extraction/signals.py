@@ -1,0 +1,162 @@
+"""What else a text says besides the wish: greetings, consent, choices, phones, abuse. Rules only, no state."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Final
+
+from battcrm.extraction.profanity import is_profane
+from battcrm.extraction.rules.line import Line
+from battcrm.extraction.rules.match import Hit, Word, special
+from battcrm.models.facts import Signals
+
+_PHONE_LIKE: Final = re.compile(r"(?:\+|\b)\d[\d\s()\-.]{8,18}\d")
+_URL: Final = re.compile(
+    r"https?://|www\.|\bt\.me/|\b[a-z0-9-]+\.(?:com|ru|net|shop|top|xyz|info|site|online)\b", re.IGNORECASE
+)
+_OWN_SITES: Final = re.compile(
+    r"avito\.ru|ozon\.ru|wildberries|youtu|aliexpress|market\.yandex|dns-shop|2gis|yandex\.ru/maps", re.IGNORECASE
+)
+_ORDER: Final = re.compile(
+    r"(?:заказ\w*|квитанц\w*|квиток|наряд\w*|заявк\w*|договор\w*|номер\w*|ремонт\w*|№|#)\s*(?:номер\w*|№|#|n|:)?\s*"
+    r"([a-zа-я]{0,3}[-/]?\d{1,7}(?:[-/]\d{1,6})?)(?![\d\w])",
+    re.IGNORECASE,
+)
+_STOP: Final = frozenset({"стоп", "stop", "отпишите", "отписаться", "отпишись", "хватит", "unsubscribe"})
+_STOP_PHRASES: Final = frozenset({"не пишите", "не пиши", "не надо писать", "не беспокойте", "не звоните"})
+_YES_EMOJI: Final = frozenset("👍👌✅🤝")
+_NO_EMOJI: Final = frozenset("👎❌")
+_ORDINALS: Final = {
+    "перв": 1, "втор": 2, "трет": 3, "четверт": 4, "пят": 5, "шест": 6, "седьм": 7, "восьм": 8, "девят": 9,
+}  # fmt: skip
+_CHOICE_FILLER: Final = frozenset(
+    "вариант вариантик пункт номер выбираю беру пожалуйста плиз давайте мне наверное наверно думаю под цифра № я".split()
+)
+_MIN_LETTERS: Final = 12
+_UKRAINIAN: Final = re.compile(r"[іїєґ]", re.IGNORECASE)
+
+
+def read_signals(texts: Sequence[str], line: Line, hits: Sequence[Hit], *, translit: bool) -> Signals:
+    """Signals of a turn. `hits` are the standing hits of the book `signal`."""
+    said = {hit.rule.value for hit in hits}
+    whole = "\n".join(texts)
+    polite = _small_talk(line)
+    signals = Signals(
+        greeting_only=polite == "greeting",
+        thanks_only=polite == "thanks",
+        wants_operator="wants_operator" in said,
+        opt_out=_opt_out(line, said),
+        spam="spam" in said or _advertises(whole),
+        profanity=any(is_profane(word.norm) for word in line.words),
+        threat="threat" in said,
+        off_topic="off_topic" in said,
+        injection="injection" in said,
+        correction="correction" in said or any(mention.corrected for _, mention in line.devices),
+        phones=find_phones(texts),
+        order_numbers=find_orders(texts),
+        language=language_of(whole, translit=translit),
+    )
+    return _with_answers(signals, line, said)
+
+
+def _with_answers(signals: Signals, line: Line, said: set[str]) -> Signals:
+    agrees = "agrees" in said or (not line.words and bool(_YES_EMOJI & set("".join(line.emoji))))
+    declines = "declines" in said or (not line.words and bool(_NO_EMOJI & set("".join(line.emoji))))
+    if agrees and declines:
+        agrees = False
+    return replace(signals, agrees=agrees, declines=declines, choice=_choice(line))
+
+
+def _small_talk(line: Line) -> str:
+    """`greeting`, `thanks` or nothing: every word must belong to small talk."""
+    words = line.words
+    if not words or line.devices:
+        return ""
+    greet, thanks, small = special("@greet"), special("@thanks"), special("@small|@polite")
+    kinds = [_kind(word, greet, thanks, small) for word in words]
+    if not all(kinds):
+        return ""
+    if "thanks" in kinds:
+        return "thanks"
+    return "greeting" if "greeting" in kinds else ""
+
+
+def _kind(word: Word, greet: frozenset[int], thanks: frozenset[int], small: frozenset[int]) -> str:
+    if word.classes & thanks:
+        return "thanks"
+    if word.classes & greet:
+        return "greeting"
+    return "small" if word.classes & small else ""
+
+
+def _opt_out(line: Line, said: set[str]) -> bool:
+    words = [word.norm for word in line.words if word.norm not in {"пожалуйста", "больше", "мне", "сюда", "все", "уже"}]
+    text = " ".join(words)
+    if text in _STOP_PHRASES or (len(words) <= 2 and bool(words) and set(words) <= _STOP):
+        return True
+    return "opt_out" in said and not line.devices
+
+
+def _advertises(text: str) -> bool:
+    return bool(_URL.search(text)) and not _OWN_SITES.search(text) and len(text) > 40
+
+
+def _choice(line: Line) -> int | None:
+    """1..9 when the message is nothing but a choice: "2", "второй", "вариант 3"."""
+    norms = [word.norm for word in line.words if word.norm not in _CHOICE_FILLER]
+    if len(norms) != 1:
+        return None
+    word = norms[0]
+    if word.isdigit():
+        return int(word) if 1 <= int(word) <= 9 and len(word) == 1 else None
+    return next((n for stem, n in _ORDINALS.items() if word.startswith(stem) and len(word) <= len(stem) + 3), None)
+
+
+def find_phones(texts: Sequence[str]) -> tuple[str, ...]:
+    """Phones in E.164, region RU, in order of appearance without repeats."""
+    found: dict[str, None] = {}
+    for text in texts:
+        if _PHONE_LIKE.search(text):
+            found.update(dict.fromkeys(_phones_in(text)))
+    return tuple(found)
+
+
+@lru_cache(maxsize=1024)
+def _phones_in(text: str) -> tuple[str, ...]:
+    import phonenumbers
+
+    matches = phonenumbers.PhoneNumberMatcher(text[:8000], "RU", leniency=phonenumbers.Leniency.VALID)
+    numbers = [phonenumbers.format_number(m.number, phonenumbers.PhoneNumberFormat.E164) for m in matches]
+    if not numbers:
+        numbers = ["+7" + digits[1:] for digits in map(_digits, _PHONE_LIKE.findall(text)) if _dialled(digits)]
+    return tuple(numbers)
+
+
+def _digits(text: str) -> str:
+    return "".join(filter(str.isdigit, text))
+
+
+def _dialled(digits: str) -> bool:
+    """A Russian mobile number as people dial it; the library's tables may not know a fresh or fictitious range."""
+    return len(digits) == 11 and digits[0] in "78" and digits[1] == "9"
+
+
+def find_orders(texts: Sequence[str]) -> tuple[str, ...]:
+    """Order numbers that a word such as "заказ" or "№" introduces."""
+    found = [m.group(1) for text in texts for m in _ORDER.finditer(text)]
+    return tuple(dict.fromkeys(number for number in found if len(_digits(number)) < 10))
+
+
+def language_of(text: str, *, translit: bool) -> str:
+    """`ru`, `en` or `other`; fewer than twelve letters decide nothing and count as Russian."""
+    letters = [c for c in text if c.isalpha()]
+    if len(letters) < _MIN_LETTERS or translit:
+        return "ru"
+    cyrillic = sum("\u0400" <= c <= "\u04ff" for c in letters)
+    latin = sum(c.isascii() for c in letters)
+    if cyrillic * 4 >= len(letters):
+        return "other" if len(_UKRAINIAN.findall(text)) * 12 >= cyrillic and _UKRAINIAN.search(text) else "ru"
+    return "en" if latin * 10 >= len(letters) * 9 else "other"
