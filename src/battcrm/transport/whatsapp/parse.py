@@ -113,7 +113,7 @@ def _message(
         raw=item,
         direction=direction,
         occurred_at=occurred_at,
-        conversation=Conversation(chat or scope.account_ref or "", "group" if group else "private", advert),
+        conversation=Conversation(chat or scope.nowhere, "group" if group else "private", advert),
         sender=sender,
         message=Content(id=number if own else target, text=said.text, attachments=said.attachments),
         reply_to=_reply_to(scope, context, target if kind is Kind.REACTION else None),

@@ -73,6 +73,11 @@ class Scope:
         alone = self.contacts[0] if len(self.contacts) == 1 else {}
         return {} if number or scoped else alone
 
+    @property
+    def nowhere(self) -> str:
+        """The conversation of events that name no chat: the account itself."""
+        return self.account_ref or "unknown"
+
     def is_ours(self, phone: Any) -> bool | None:
         """Whether a phone is this account's number; None where it cannot be told."""
         number, own = _digits(phone), _digits(self.our_phone)
@@ -91,7 +96,7 @@ class Scope:
         **fields: Any,
     ) -> UnifiedMessage:
         """An event of this account. One that names no chat is the platform talking about the account itself."""
-        fields.setdefault("conversation", Conversation(conversation_id or self.account_ref or "", _type(group)))
+        fields.setdefault("conversation", Conversation(conversation_id or self.nowhere, _type(group)))
         return UnifiedMessage(
             channel=CHANNEL,
             account_ref=self.account_ref,
