@@ -1,0 +1,1 @@
+"""The web chat: our own channel, with a page of its own."""
