@@ -10,12 +10,19 @@ from battcrm.events.catalogue import Event
 from battcrm.infra.postgres import Connection, columns
 from battcrm.kit.ids import IdFactory, bucket_of
 
-# ORDER BY keeps the order of the list in outbox.seq; the caller holds the clients' row locks (PROTOCOL F1).
+# The clients' rows are locked first, in key order and as the last locks of every transaction, so that `seq` grows in
+# the order in which one client's transactions commit (PROTOCOL F1).
 _INSERT: Final = """
+WITH locked AS MATERIALIZED (
+  SELECT c.client_id FROM client c
+  WHERE (c.tenant_id, c.client_id) IN (SELECT * FROM unnest($1::uuid[], $6::uuid[]))
+  ORDER BY c.tenant_id, c.client_id FOR NO KEY UPDATE
+)
 INSERT INTO outbox (tenant_id, event_id, bucket, type, version, key, data, occurred_at)
 SELECT tenant_id, event_id, bucket, type, version, key, data, $8
 FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::smallint[], $6::uuid[], $7::jsonb[])
   WITH ORDINALITY AS e(tenant_id, event_id, bucket, type, version, key, data, n)
+WHERE (SELECT count(*) FROM locked) >= 0
 ORDER BY n
 """
 

@@ -20,6 +20,7 @@ from battcrm.models.situation import (
     ClientView,
     ContextQuery,
     Control,
+    Draft,
     GraphFacts,
     Plan,
     Routing,
@@ -219,6 +220,24 @@ class TurnEngine:
             parent_id=appeal.appeal_id if new and appeal is not None else None,
             handover=_handover(plan),
         )
+
+    def compose_plainly(self, turn: TurnInput, plan: Plan) -> tuple[Draft, ...]:
+        """Texts of a plan when nothing could be understood."""
+        routing = Routing("none", None, plan.reason, 1.0)
+        situation = self._situation(turn, Reading((Hypothesis(),)), routing, None, Hypothesis(), _UNUSED, None)
+        return self._layers.composer.compose(
+            plan, situation, turn.tenancy.config.section(self._layers.response_settings)
+        )
+
+    def change_for(
+        self, routing: Routing, appeal: AppealView | None, known: Hypothesis, plan: Plan
+    ) -> AppealChange | None:
+        """The change to an appeal when there is no graph to look at."""
+        return self._change(routing, appeal, known, _UNUSED, plan)
+
+    def outcome(self, turn: TurnInput, branches: tuple[Branch, ...]) -> TurnOutcome:
+        """An outcome made elsewhere."""
+        return TurnOutcome(turn, self._ids.new(), self._clock.now(), branches)
 
     def _since(self, began: float) -> float:
         return round((self._clock.monotonic() - began) * 1000, 3)

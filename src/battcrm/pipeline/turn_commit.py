@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from battcrm.events.outbox import append
+from battcrm.infra.due import Claim
 from battcrm.infra.postgres import Connection, Pool, columns
 from battcrm.infra.telemetry import METRICS
 from battcrm.kit.clock import Clock
@@ -76,6 +77,12 @@ class TurnCommitter:
         for verdict in verdicts:
             METRICS.turns.labels(verdict.value).inc()
         return verdicts
+
+    async def release_idle(self, claims: Sequence[Claim]) -> Sequence[None]:
+        """Give back clients that turned out to have nothing due."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await write_turns.release_claims(connection, [(c.tenant_id, c.key, c.token) for c in claims])
+        return [None] * len(claims)
 
     async def _lock(self, connection: Connection, outcomes: Sequence[TurnOutcome]) -> Locked:
         dialogs = sorted({(o.input.dialog.tenant_id, o.input.dialog.dialog_id) for o in outcomes})

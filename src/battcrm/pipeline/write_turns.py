@@ -42,13 +42,13 @@ WHERE d.tenant_id = n.tenant_id AND d.dialog_id = n.dialog_id
 _RELEASE: Final = """
 UPDATE client_work w SET lease_until = NULL, attempts = 0, superseded = 0, last_error = NULL, due_at = n.due_at
 FROM (
-  SELECT k.tenant_id, k.client_id, min(d.due_at) AS due_at
+  SELECT k.tenant_id, k.client_id, k.token, min(d.due_at) AS due_at
   FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS k(tenant_id, client_id, token)
   JOIN identity i ON i.tenant_id = k.tenant_id AND i.client_id = k.client_id
   JOIN dialog d ON d.tenant_id = i.tenant_id AND d.identity_id = i.identity_id
-  GROUP BY k.tenant_id, k.client_id
+  GROUP BY k.tenant_id, k.client_id, k.token
 ) n
-WHERE w.tenant_id = n.tenant_id AND w.client_id = n.client_id
+WHERE w.tenant_id = n.tenant_id AND w.client_id = n.client_id AND w.token = n.token
 """
 
 
@@ -126,7 +126,12 @@ async def dialogs(
 
 
 async def release_clients(connection: Connection, outcomes: Sequence[TurnOutcome]) -> None:
-    """Give the clients back; due again only if one of their dialogs is."""
-    rows = sorted({(o.input.dialog.tenant_id, o.input.client_id, o.input.claim.token) for o in outcomes})
-    if rows:
-        await connection.execute(_RELEASE, *columns(rows, 3))
+    """Give the clients of finished turns back; due again only if one of their dialogs is."""
+    keys = {(o.input.dialog.tenant_id, o.input.client_id, o.input.claim.token) for o in outcomes}
+    await release_claims(connection, sorted(keys))
+
+
+async def release_claims(connection: Connection, keys: Sequence[tuple[UUID, UUID, int]]) -> None:
+    """Release the leases of (tenant, client, token), where the token is still valid."""
+    if keys:
+        await connection.execute(_RELEASE, *columns(keys, 3))

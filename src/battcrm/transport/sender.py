@@ -1,0 +1,224 @@
+"""The out worker: what is queued reaches the messenger, in order within a chat, at most once (PROTOCOL E)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from battcrm.infra.batcher import Batcher
+from battcrm.infra.due import ALL_BUCKETS, OUTGOING, Claim, DueQueue
+from battcrm.infra.postgres import UNAVAILABLE, Pool
+from battcrm.infra.telemetry import METRICS
+from battcrm.infra.wake import Wakeups
+from battcrm.kit.clock import Clock
+from battcrm.kit.errors import AuthExpired, BattError, OutcomeUnknown, RateLimited, Transient
+from battcrm.models.outgoing import OutState
+from battcrm.transport.accounts import ChannelDirectory, Connected
+from battcrm.transport.base import HttpClient, Manifest, Sender
+from battcrm.transport.limits import SendLimits
+from battcrm.transport.outbox_store import Outcome, SendStore, command_of
+from battcrm.transport.registry import manifest_of
+
+log = structlog.get_logger(__name__)
+WAKE: Final = "outgoing"
+WAKE_RELAY: Final = "outbox"
+_MAX_ATTEMPTS: Final = 8
+_PATIENCE: Final = 1.0
+
+
+@dataclass(slots=True)
+class _Line:
+    """What the worker keeps for one channel."""
+
+    connected: Connected
+    manifest: Manifest
+    sender: Sender
+    limits: SendLimits
+
+
+class OutWorker:
+    """One process's share of the sending. In-flight caps keep a dead channel from filling the worker."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        clock: Clock,
+        wakeups: Wakeups,
+        channels: ChannelDirectory,
+        store: SendStore,
+        http_for: Callable[[Connected], HttpClient],
+        *,
+        concurrency: int = 200,
+        per_channel: int = 40,
+        lease: float = 90.0,
+        buckets: Sequence[int] = ALL_BUCKETS,
+    ) -> None:
+        self._clock = clock
+        self._wakeups = wakeups
+        self._channels = channels
+        self._http_for = http_for
+        self._store = store
+        self._queue = DueQueue(pool, OUTGOING, clock, buckets)
+        self._starts: Batcher[Claim, bool] = Batcher(store.start_sending, maximum=100)
+        self._ends: Batcher[Outcome, None] = Batcher(store.settle, maximum=100)
+        self._concurrency = concurrency
+        self._per_channel = per_channel
+        self._lease = lease
+        self._lines: dict[UUID, _Line] = {}
+        self._closed: dict[UUID, float] = {}
+        self._running: Counter[UUID] = Counter()
+        self._slot_free = asyncio.Event()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                if not await self._start_some(group):
+                    await self._wakeups.wait(WAKE, await self._pause())
+
+    async def step(self) -> int:
+        """Send everything that is due now; how many rows were taken. For tests with a moved clock."""
+        async with asyncio.TaskGroup() as group:
+            return await self._start_some(group)
+
+    async def _start_some(self, group: asyncio.TaskGroup) -> int:
+        free = self._concurrency - self._running.total()
+        if free <= 0:
+            self._slot_free.clear()
+            await self._slot_free.wait()
+            return 1
+        now = self._clock.monotonic()
+        self._closed = {channel: until for channel, until in self._closed.items() if until > now}
+        full = [c for c, n in self._running.items() if n >= self._per_channel]
+        try:
+            claims = await self._queue.claim(
+                min(free, 100), lease=self._lease, per_tenant=self._per_channel, extra=([*self._closed, *full],)
+            )
+        except UNAVAILABLE as error:
+            log.warning("sends.database", error=type(error).__name__)
+            await self._clock.sleep(0.5)
+            return 0
+        for claim in claims:
+            channel: UUID = claim.row["channel_id"]
+            self._running[channel] += 1
+            METRICS.sending.set(self._running.total())
+            group.create_task(self._guarded(claim, channel))
+        return len(claims)
+
+    async def _pause(self) -> float:
+        try:
+            at = await self._queue.next_due()
+        except UNAVAILABLE:
+            return 1.0
+        return 1.0 if at is None else min(1.0, max(0.005, (at - self._clock.now()).total_seconds()))
+
+    async def _guarded(self, claim: Claim, channel: UUID) -> None:
+        try:
+            await self._deliver(claim)
+        except UNAVAILABLE as error:
+            log.warning("send.database", outgoing_id=str(claim.key), error=type(error).__name__)
+        except Exception:
+            log.exception("send.failed", outgoing_id=str(claim.key), channel_id=str(channel))
+            await self._end(Outcome(claim, OutState.UNKNOWN, code="internal_error"))
+        finally:
+            self._running[channel] -= 1
+            if not self._running[channel]:
+                del self._running[channel]
+            self._slot_free.set()
+
+    async def _deliver(self, claim: Claim) -> None:
+        row = claim.row
+        line = await self._line(row["channel_id"])
+        if line is None:
+            await self._end(Outcome(claim, OutState.PENDING, due_at=self._later(30), code="channel_unavailable"))
+            return
+        capabilities = line.manifest.capabilities
+        if row["state"] == OutState.SENDING and not capabilities.idempotent_send:
+            # The worker that began this send died: nobody can know whether it arrived.
+            await self._end(Outcome(claim, OutState.UNKNOWN, code="sender_died"))
+            return
+        now = self._clock.now()
+        if row["state"] == OutState.PENDING and row["expires_at"] is not None and row["expires_at"] <= now:
+            await self._end(Outcome(claim, OutState.EXPIRED, code="expired"))
+            return
+        delay = line.limits.try_acquire(row["payload"]["chat"])
+        if delay > _PATIENCE:
+            await self._end(Outcome(claim, OutState.PENDING, due_at=self._later(delay), code="paced"))
+            return
+        if delay > 0:
+            await line.limits.acquire(row["payload"]["chat"])
+        if await self._starts.submit(claim):
+            await self._send(claim, line)
+
+    async def _send(self, claim: Claim, line: _Line) -> None:
+        began = self._clock.monotonic()
+        kind = line.connected.account.kind
+        try:
+            sent = await line.sender.send(command_of(claim.row))
+        except BattError as error:
+            outcome = await self._failure(claim, line, error)
+        else:
+            outcome = Outcome(claim, OutState.SENT, sent=sent)
+        METRICS.send_time.labels(kind).observe(self._clock.monotonic() - began)
+        METRICS.sends.labels(kind, outcome.state.value).inc()
+        await self._end(outcome)
+
+    async def _failure(self, claim: Claim, line: _Line, error: BattError) -> Outcome:
+        """What an error means for the row; decided by its class alone."""
+        channel = line.connected.account.channel_id
+        if isinstance(error, RateLimited):
+            pause = error.retry_after or 1.0
+            chat = claim.row["payload"]["chat"] if error.code == "chat_rate" else None
+            line.limits.hold(pause, chat)
+            if chat is None:
+                self._closed[channel] = self._clock.monotonic() + pause
+            return Outcome(claim, OutState.PENDING, due_at=self._later(pause), code=error.code)
+        if isinstance(error, AuthExpired):
+            await self._channels.set_state(line.connected.account, "auth_expired", error.text)
+            self._lines.pop(channel, None)
+            return Outcome(claim, OutState.PENDING, due_at=self._later(30), code=error.code)
+        unknown = isinstance(error, OutcomeUnknown)
+        retryable = isinstance(error, Transient) or (unknown and line.manifest.capabilities.idempotent_send)
+        if retryable and claim.attempts < _MAX_ATTEMPTS:
+            pause = getattr(error, "retry_after", None) or min(60.0, 0.5 * 2**claim.attempts)
+            return Outcome(claim, OutState.PENDING, due_at=self._later(pause), code=error.code)
+        state = OutState.UNKNOWN if unknown else OutState.FAILED
+        return Outcome(claim, state, code=error.code, gone=error.code == "recipient_gone")
+
+    async def _end(self, outcome: Outcome) -> None:
+        """Record the outcome. What a messenger has accepted is recorded however long the database takes."""
+        while True:
+            try:
+                await self._ends.submit(outcome)
+            except UNAVAILABLE as error:
+                log.warning("send.settle", outgoing_id=str(outcome.claim.key), error=type(error).__name__)
+                await self._clock.sleep(0.5)
+                continue
+            break
+        self._wakeups.notify(WAKE_RELAY)
+        self._wakeups.notify(f"chat:{outcome.claim.row['dialog_id']}")
+        if outcome.state is not OutState.PENDING:
+            self._wakeups.notify(WAKE)
+
+    async def _line(self, channel_id: UUID) -> _Line | None:
+        connected = await self._channels.find(channel_id)
+        if connected is None or connected.state != "active":
+            self._closed[channel_id] = self._clock.monotonic() + 15.0
+            return None
+        line = self._lines.get(channel_id)
+        if line is None or line.connected.account != connected.account:
+            manifest = manifest_of(connected.account.kind)
+            sender = manifest.sender(connected.account, self._http_for(connected))
+            line = _Line(connected, manifest, sender, SendLimits.of(manifest.capabilities, self._clock))
+            self._lines[channel_id] = line
+        return line
+
+    def _later(self, seconds: float) -> datetime:
+        return self._clock.now() + timedelta(seconds=seconds)
