@@ -1,0 +1,25 @@
+"""Wait for a condition instead of sleeping."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+_POLL_SECONDS = 0.01
+
+
+async def eventually(predicate: Callable[[], T | Awaitable[T]], *, timeout: float = 10, what: str = "") -> T:
+    """The first true result of `predicate` (sync or async). Fails the test after `timeout` seconds, naming `what`."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout
+    while True:
+        outcome = predicate()
+        value = await outcome if inspect.isawaitable(outcome) else outcome
+        if value:
+            return value
+        if loop.time() > deadline:
+            raise AssertionError(f"not within {timeout:g} s: {what or predicate}; last result {value!r}")
+        await asyncio.sleep(_POLL_SECONDS)
