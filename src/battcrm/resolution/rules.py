@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from battcrm.models.facts import AppealType
 from battcrm.models.situation import AppealStatus, AppealView, Routing
-from battcrm.resolution.match import AT_WORK, CLASS_OF_REPAIR, EARLY, Fit, answers
+from battcrm.resolution.match import AT_WORK, CLASS_OF_REPAIR, EARLY, WISHES, Fit, answers
 from battcrm.resolution.pools import (
     QUIET,
     ask,
@@ -271,6 +271,8 @@ def by_repair(view: View) -> Routing | None:
     if not view.repairs:
         return None
     overlap = [a for a in view.open if view.repairs & view.appeal_repairs(a)]
+    if view.type in WISHES:
+        overlap = [a for a in overlap if view.appeal_type(a) in {view.type, None}] or overlap
     if overlap:
         early = [a for a in overlap if a.status in EARLY]
         chosen = overlap if len(overlap) == 1 else early

@@ -127,7 +127,9 @@ def _check_node(node: nodes.Node, *, in_loop: bool) -> None:
     if not isinstance(node, _ALLOWED):
         raise _forbidden(type(node).__name__)
     if isinstance(node, nodes.Filter):
-        plain = all(isinstance(a, nodes.Const) for a in node.args) and not (node.kwargs or node.dyn_args)
+        plain = all(isinstance(a, nodes.Const | nodes.Name | nodes.Getattr) for a in node.args) and not (
+            node.kwargs or node.dyn_args
+        )
         if node.name not in _FILTERS or not plain or node.dyn_kwargs:
             raise _forbidden(f"filter {node.name}")
     if isinstance(node, nodes.Name | nodes.Getattr):
