@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from battcrm.extraction import answers, state
 from battcrm.extraction.gazetteer.catalogue import Catalogue
 from battcrm.extraction.hypotheses import Device, asked_in, devices_of
+from battcrm.extraction.llm_call import Asking, ModelReader
 from battcrm.extraction.normalise import Normalised, normalise
 from battcrm.extraction.openness import open_fields
 from battcrm.extraction.rules.line import Line, build
@@ -19,7 +20,7 @@ from battcrm.extraction.tools.model import DeviceMention, find_devices
 from battcrm.extraction.tools.parts import part_fact
 from battcrm.extraction.tools.repair import find_repairs, repair_facts, standing
 from battcrm.extraction.tools.type import type_fact
-from battcrm.models.facts import AppealType, Fact, Hypothesis, Method, Reading, Signals
+from battcrm.models.facts import AppealType, Completion, Fact, Hypothesis, Method, Reading, Signals
 
 VERSION: Final = "rules-1"
 
@@ -145,9 +146,28 @@ def _overridden(wish: Fact | None, signals: Signals) -> Fact | None:
     return wish
 
 
-def merge(known: Hypothesis, fresh: Hypothesis, *, correction: bool = False) -> Hypothesis:
-    """See `state.merge`."""
-    return state.merge(known, fresh, correction=correction)
+class RuleExtractor:
+    """The `Extractor` of the pipeline: rules first, one model call for what stays open, pure merging.
 
+    Without a model (`model=None`) `complete` says so in `failed` and leaves the reading as it is.
+    """
 
-Settings = Any
+    def __init__(self, catalogue: Catalogue, model: ModelReader | None = None) -> None:
+        self._reader = RuleReader(catalogue)
+        self._model = model
+
+    def read(self, texts: Sequence[str], context: Context) -> Reading:
+        """What the texts say by rules alone. Pure but for caches; never raises on any text."""
+        return self._reader.read(texts, context)
+
+    def merge(self, known: Hypothesis, fresh: Hypothesis, *, correction: bool = False) -> Hypothesis:
+        """Facts of the appeal after the turn; see `state.merge`."""
+        return state.merge(known, fresh, correction=correction)
+
+    async def complete(self, texts: Sequence[str], reading: Reading, context: Context) -> Completion:
+        """One model call for the open fields. Never raises on provider failure: says so in `failed`."""
+        if not reading.open_fields:
+            return Completion(reading, 0)
+        if self._model is None:
+            return Completion(reading, 0, failed="no_model", steps=("no model is configured",))
+        return await self._model.complete(texts, reading, Asking(context.known, context.expecting, context.options))

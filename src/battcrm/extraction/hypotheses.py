@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -11,7 +12,7 @@ from battcrm.extraction.rules.match import CLAUSE, Hit, sentence
 from battcrm.extraction.tools.model import DeviceMention
 from battcrm.models.facts import Candidate, Fact
 
-_LINKS: Final = frozenset("и или на для еще тоже также плюс потом а за по у #dev экран стекло".split()) - {
+_LINKS: Final = frozenset(["и", "или", "на", "для", "еще", "тоже", "также", "плюс", "потом", "а", "за", "по", "у", "#dev", "экран", "стекло"]) - {
     "экран",
     "стекло",
 }
@@ -89,9 +90,7 @@ def _joins(device: Device, mention: DeviceMention) -> bool:
         return one == other
     if mention.candidates and device.candidates:
         return mention.candidates == device.candidates
-    if device.device_class and mention.device_class and device.device_class != mention.device_class:
-        return False
-    return True
+    return not (device.device_class and mention.device_class and device.device_class != mention.device_class)
 
 
 def _absorb(device: Device, mention: DeviceMention, place: int) -> None:
@@ -143,7 +142,7 @@ def _one_clause(line: Line, hit: Hit, place: int) -> bool:
 def _listed(line: Line, devices: list[Device]) -> list[list[Device]]:
     """Groups of devices named side by side ("айфон 11 и редми 9")."""
     groups = [[devices[0]]]
-    for one, other in zip(devices, devices[1:], strict=False):
+    for one, other in itertools.pairwise(devices):
         between = line.words[one.places[-1] + 1 : other.places[0]]
         beside = all(word.norm in _LINKS for word in between) and len(between) <= 3
         linked = bool(between) or line.words[other.places[0]].before >= CLAUSE

@@ -148,3 +148,14 @@ class Reading:
     def main(self) -> Hypothesis:
         """The device asked about last (or the only one)."""
         return self.hypotheses[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """Result of the model call: the improved reading, or why the ladder went further down (`failed`)."""
+
+    reading: Reading
+    calls: int
+    failed: str | None = None
+    steps: tuple[str, ...] = ()
+    cost_microrub: int = 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
-from battcrm.models.facts import Hypothesis, Reading
+from battcrm.models.facts import Completion, Hypothesis, Reading
 from battcrm.models.situation import (
     AppealView,
     ContextQuery,
@@ -28,17 +28,6 @@ class ReadingContext:
     known: Hypothesis | None = None
     expecting: str | None = None
     options: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """Result of the model call: the improved reading, or why the ladder went further down (`failed`)."""
-
-    reading: Reading
-    calls: int
-    failed: str | None = None
-    steps: tuple[str, ...] = ()
-    cost_microrub: int = 0
 
 
 class Extractor(Protocol):

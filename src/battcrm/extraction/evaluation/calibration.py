@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -23,7 +24,7 @@ class Bin:
 def reliability(points: Sequence[tuple[float, bool]]) -> tuple[Bin, ...]:
     """The reliability table over fixed bins; empty bins are left out."""
     bins = []
-    for low, high in zip(_EDGES, _EDGES[1:], strict=False):
+    for low, high in itertools.pairwise(_EDGES):
         inside = [(confidence, right) for confidence, right in points if low <= confidence < high]
         if inside:
             mean = sum(confidence for confidence, _ in inside) / len(inside)

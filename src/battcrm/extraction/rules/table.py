@@ -71,7 +71,7 @@ def _read_rules(name: str, text: str, classes: Classes) -> list[Rule]:
     head: tuple[str, str, float, str] | None = None
     for number, raw in enumerate(text.splitlines(), 1):
         line = _COMMENT.sub("", raw).rstrip()
-        if not line or line.startswith((" ", "@")) and (" = " in line or line.startswith(" ")):
+        if not line or (line.startswith((" ", "@")) and (" = " in line or line.startswith(" "))):
             continue
         if section := _SECTION.fullmatch(line):
             book, value, confidence, kind = section.groups()

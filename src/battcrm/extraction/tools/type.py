@@ -56,5 +56,5 @@ def _settle(cues: list[Cue]) -> list[Cue]:
     if asked & {"purchase", "sell", "warranty", "status"}:
         cues = [cue for cue in cues if not (cue.value == "repair" and cue.weight < 3)]
     if "repair" in {cue.value for cue in cues} and asked <= {"info", "other"}:
-        return [cue for cue in cues if cue.value not in {"other"}]
+        return [cue for cue in cues if cue.value != "other"]
     return cues

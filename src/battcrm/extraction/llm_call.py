@@ -1,0 +1,98 @@
+"""The one model call of a turn: only the open fields, only redacted text, a strict schema, and every claim checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import orjson
+
+from battcrm.extraction.llm_answer import Names, apply_answer, parse_answer
+from battcrm.extraction.prompts.loader import Prompt, load_prompt
+from battcrm.extraction.redaction import RedactionPolicy, redact
+from battcrm.kit.errors import BattError, Invalid
+from battcrm.models.facts import Completion, Hypothesis, Reading
+
+MAX_CHARS: Final = 4_000
+DEADLINE_S: Final = 8.0
+
+
+class ChatCall(Protocol):
+    """A chat model with structured output, reduced to what extraction needs."""
+
+    async def __call__(
+        self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any], deadline_s: float
+    ) -> Mapping[str, Any]:
+        """The parsed answer. `deadline_s`: seconds this call may take. Raises kit.errors for every expected failure."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What is known beside the texts."""
+
+    known: Hypothesis | None = None
+    expecting: str | None = None
+    options: tuple[str, ...] = ()
+
+
+class ModelReader:
+    """Fills open fields by one call. Keeps no state; safe to share between turns."""
+
+    def __init__(
+        self,
+        chat: ChatCall,
+        names: Names,
+        *,
+        policy: RedactionPolicy = RedactionPolicy(),
+        deadline_s: float = DEADLINE_S,
+        prompt: Prompt | None = None,
+    ) -> None:
+        self._chat = chat
+        self._names = names
+        self._policy = policy
+        self._deadline_s = deadline_s
+        self._prompt = prompt or load_prompt()
+
+    async def complete(self, texts: Sequence[str], reading: Reading, asking: Asking) -> Completion:
+        """The improved reading. Without open fields no call is made; after any failure the reading is unchanged."""
+        if not reading.open_fields:
+            return Completion(reading, 0)
+        hidden = [redact(text[:MAX_CHARS], self._policy).text for text in texts]
+        step = f"model {self._prompt.name} for {', '.join(sorted(reading.open_fields))}"
+        try:
+            raw = await self._chat(self._messages(hidden, reading, asking), self._prompt.schema, self._deadline_s)
+            better = apply_answer(reading, parse_answer(raw), hidden, self._names, self._prompt.name)
+        except Invalid as error:
+            return Completion(reading, 1, failed=error.code, steps=(step, f"refused: {error.code}"))
+        except BattError as error:
+            return Completion(reading, 1, failed=error.code, steps=(step, f"failed: {error.code}"))
+        return Completion(better, 1, steps=(step, "applied"))
+
+    def _messages(self, texts: Sequence[str], reading: Reading, asking: Asking) -> list[dict[str, str]]:
+        """The fixed prefix first, so that it is cached; all that varies is one JSON document of data."""
+        data = {
+            "open_fields": sorted(reading.open_fields),
+            "known": _summary(asking.known),
+            "read_by_rules": [_summary(item) for item in reading.hypotheses],
+            "shop_asked": asking.expecting,
+            "options": list(asking.options),
+            "customer_messages": list(texts),
+        }
+        return [
+            {"role": "system", "content": self._prompt.system},
+            {"role": "user", "content": orjson.dumps(data).decode()},
+        ]
+
+
+def _summary(hypothesis: Hypothesis | None) -> dict[str, Any] | None:
+    if hypothesis is None:
+        return None
+    return {
+        "appeal_type": hypothesis.appeal_type.value if hypothesis.appeal_type else None,
+        "brand": hypothesis.brand.value if hypothesis.brand else None,
+        "model": hypothesis.model.value if hypothesis.model else None,
+        "repair_types": [fact.value for fact in hypothesis.repair_types],
+        "part_owner": hypothesis.part_owner.value if hypothesis.part_owner else None,
+    }
