@@ -11,6 +11,7 @@ from battcrm.kit.clock import Clock
 from battcrm.transport.base import Capabilities
 
 _KEPT_CHATS: Final = 10_000
+_ROUNDING: Final = 1e-5
 
 
 class SendLimits:
@@ -49,7 +50,8 @@ class SendLimits:
         """Seconds until a message to the chat may go, without booking it; 0.0 = now."""
         now = self._clock.monotonic()
         chat_at = self._chats.get(chat, 0.0) - self._chat_slack
-        return max(0.0, self._gate - now, self._next - self._slack - now, chat_at - now)
+        delay = max(self._gate - now, self._next - self._slack - now, chat_at - now)
+        return delay if delay > _ROUNDING else 0.0
 
     def try_acquire(self, chat: str) -> float:
         """Book one message if it may go now and return 0.0; otherwise book nothing and return the seconds to wait."""

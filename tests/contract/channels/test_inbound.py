@@ -94,7 +94,7 @@ def test_authentic_is_accepted_and_forged_is_not(harness: Harness, kind: str) ->
         assert not any(secret in verdict.reason for secret in harness.secrets)
 
 
-@pytest.mark.parametrize("kind", [k for k in harness_kinds() if make_harness(k).remote])
+@pytest.mark.parametrize("kind", harness_kinds())
 def test_an_account_without_secrets_accepts_nothing(harness: Harness, kind: str) -> None:
     bare = replace(harness.account, secrets={})
     assert not manifest_of(kind).verify(harness.authentic(harness.inbound["text"].body), bare).ok

@@ -53,7 +53,31 @@ def private(**fields: Any) -> dict[str, Any]:
 
 
 def attachment(**known: Any) -> dict[str, Any]:
-    names = ["kind", "ref", "url", "url_expires_at", "mime", "size", "filename", "width", "height", "duration", "thumb_url", "transcript", "sha256", "lat", "lon", "title", "address", "phones", "name", "vcard", "verified", "emoji", "price"]
+    names = [
+        "kind",
+        "ref",
+        "url",
+        "url_expires_at",
+        "mime",
+        "size",
+        "filename",
+        "width",
+        "height",
+        "duration",
+        "thumb_url",
+        "transcript",
+        "sha256",
+        "lat",
+        "lon",
+        "title",
+        "address",
+        "phones",
+        "name",
+        "vcard",
+        "verified",
+        "emoji",
+        "price",
+    ]
     return {name: known.get(name, [] if name == "phones" else None) for name in names}
 
 
