@@ -26,8 +26,11 @@ FROM before b WHERE a.tenant_id = $1 AND a.appeal_id = b.appeal_id
 RETURNING a.appeal_id, a.client_id, a.version, b.control AS before
 """
 _CANCEL: Final = """
-UPDATE outgoing SET state = 'cancelled', due_at = NULL, lease_until = NULL, finished_at = $3, token = token + 1
-WHERE tenant_id = $1 AND dialog_id = $2 AND author = 'bot' AND state = 'pending'
+WITH cancelled AS (
+  UPDATE outgoing SET state = 'cancelled', due_at = NULL, lease_until = NULL, finished_at = $3, token = token + 1
+  WHERE tenant_id = $1 AND dialog_id = $2 AND author = 'bot' AND state = 'pending' RETURNING message_id
+)
+UPDATE message m SET state = 'cancelled' FROM cancelled c WHERE m.tenant_id = $1 AND m.message_id = c.message_id
 """
 _SCHEDULE: Final = """
 INSERT INTO due_work (tenant_id, work_id, bucket, kind, dedupe_key, payload, due_at, created_at)

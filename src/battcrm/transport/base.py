@@ -83,6 +83,11 @@ class ChannelAccount:
         return str(value) if value else None
 
 
+def feed_wake(channel_id: UUID, chat: str) -> str:
+    """Name of the wake-up of one chat of a channel with a live feed."""
+    return f"feed:{channel_id}:{chat}"
+
+
 @dataclass(frozen=True, slots=True)
 class WebhookRequest:
     """A request at the door, before anything is trusted. Header names are lower-case."""
@@ -226,3 +231,5 @@ class Manifest:
     files: Callable[[ChannelAccount, HttpClient], Files] | None = None
     required_secrets: tuple[str, ...] = ()
     default_base_url: str = ""
+    live_feed: bool = False
+    """The other end watches our own rows (web chat): the out worker signals `feed_wake` when one is sent."""

@@ -21,7 +21,7 @@ from battcrm.kit.clock import Clock
 from battcrm.kit.errors import AuthExpired, BattError, OutcomeUnknown, RateLimited, Transient
 from battcrm.models.outgoing import OutState
 from battcrm.transport.accounts import ChannelDirectory, Connected
-from battcrm.transport.base import HttpClient, Manifest, Sender
+from battcrm.transport.base import HttpClient, Manifest, Sender, feed_wake
 from battcrm.transport.limits import SendLimits
 from battcrm.transport.outbox_store import Outcome, SendStore, command_of
 from battcrm.transport.registry import manifest_of
@@ -203,7 +203,10 @@ class OutWorker:
                 continue
             break
         self._wakeups.notify(WAKE_RELAY)
-        self._wakeups.notify(f"chat:{outcome.claim.row['dialog_id']}")
+        line = self._lines.get(outcome.claim.row["channel_id"])
+        if line is not None and line.manifest.live_feed:
+            chat = outcome.claim.row["payload"]["chat"]
+            self._wakeups.notify(feed_wake(line.connected.account.channel_id, chat))
         if outcome.state is not OutState.PENDING:
             self._wakeups.notify(WAKE)
 

@@ -18,4 +18,5 @@ MANIFEST: Final = Manifest(
     sender=WebchatSender,
     accepted=Reply(status=202),
     required_secrets=("session_secret",),
+    live_feed=True,
 )

@@ -1,0 +1,1 @@
+"""Composition roots: which concrete class goes where, one file a process role."""
