@@ -10,7 +10,7 @@ from uuid import UUID
 
 from battcrm.kit.clock import Clock
 from battcrm.kit.ids import IdFactory
-from battcrm.models.config import Section
+from battcrm.models.config import Section, TenantConfig
 from battcrm.models.facts import AppealType, Fact, Hypothesis, Reading
 from battcrm.models.situation import (
     Action,
@@ -49,13 +49,13 @@ class Layers:
     """The layers a turn is made of."""
 
     extractor: Extractor
-    router: AppealRouter
+    router_for: Callable[[TenantConfig], AppealRouter]
     graph: GraphContext
     responder: ResponseRouter
     composer: Composer
     response_settings: type[Section]
     channel_view: ChannelViews
-    query_limits: Callable[[Any], Mapping[str, int]]
+    query_limits: Callable[[TenantConfig], Mapping[str, int]]
 
 
 class TurnEngine:
@@ -120,7 +120,7 @@ class TurnEngine:
         *,
         main: bool,
     ) -> Branch:
-        routing = self._layers.router.route(turn.messages, reading, turn.appeals)
+        routing = self._layers.router_for(turn.tenancy.config).route(turn.messages, reading, turn.appeals)
         appeal = next((a for a in turn.appeals if a.appeal_id == routing.appeal_id), None)
         base = appeal.known if appeal is not None and routing.action != "new" else Hypothesis()
         known = self._layers.extractor.merge(base, reading.main, correction=reading.signals.correction)

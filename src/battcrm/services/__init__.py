@@ -1,0 +1,1 @@
+"""Use cases for an actor: what API, console and command line call."""
