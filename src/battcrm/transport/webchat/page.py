@@ -17,6 +17,11 @@ from battcrm.transport.webchat.texts import TEXTS
 
 _STATIC: Final = Path(__file__).parent / "static"
 _MEDIA_TYPES: Final = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+_HANDSET: Final = (
+    '<svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true" focusable="false"><path fill="none" '
+    'stroke="currentColor" stroke-width="2" stroke-linejoin="round" d="M6 3h3l2 5-2.5 1.5a11 11 0 0 0 6 6L16 13l5 2v3a3 3 0 '
+    '0 1-3 3A15 15 0 0 1 3 6a3 3 0 0 1 3-3z"/></svg>'
+)
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?")
 
 
@@ -76,7 +81,11 @@ def render(account: ChannelAccount, key: str, language: str) -> str:
     phone = _setting(settings, "phone")
     dial = re.sub(r"[^0-9+]", "", phone)
     call = html.escape(texts["call"], quote=True)
-    safe["phone"] = f'<a class="call" href="tel:{dial}" aria-label="{call}">{html.escape(phone)}</a>' if dial else ""
+    number = html.escape(phone)
+    safe["phone"] = (
+        f'<a class="call" href="tel:{dial}" aria-label="{call}: {number}">{_HANDSET}<span>{number}</span></a>'
+    )
+    safe["phone"] = safe["phone"] if dial else ""
     return _template().substitute(safe)
 
 

@@ -90,10 +90,11 @@ function draw(item) {
   const mine = item.author === "visitor";
   const date = new Date(item.at);
   const keep = atBottom() || mine;
+  if (mine) retireOptions();
   addDay(date);
   const line = document.createElement("li");
   line.className = mine ? "item mine" : "item";
-  if (ui.log.getAttribute("aria-busy") !== "true") line.classList.add("fresh");
+  if (ui.scroll.getAttribute("aria-busy") !== "true") line.classList.add("fresh");
   const bubble = document.createElement("div");
   bubble.className = "bubble";
   const author = document.createElement("span");
@@ -115,6 +116,12 @@ function draw(item) {
   if (keep) toBottom();
   else ui.latest.hidden = false;
   return line;
+}
+
+/** Answers that were offered before the visitor's latest word are no answers to anything any more. */
+function retireOptions() {
+  for (const chip of ui.log.querySelectorAll(".options button:not(.chosen)")) chip.remove();
+  for (const group of ui.log.querySelectorAll(".options:empty")) group.remove();
 }
 
 function options(item) {
@@ -275,10 +282,10 @@ async function loadHistory() {
   if (!answer.ok) throw new Error(`history ${answer.status}`);
   const { items } = await answer.json();
   // Screen readers announce what is new, not a whole conversation after a reload.
-  ui.log.setAttribute("aria-busy", "true");
+  ui.scroll.setAttribute("aria-busy", "true");
   items.forEach(receive);
   for (const message of outbox) if (!shown.has(message.client_message_id)) drawOwn(message);
-  ui.log.removeAttribute("aria-busy");
+  ui.scroll.removeAttribute("aria-busy");
   toBottom();
 }
 
@@ -324,9 +331,13 @@ ui.latest.addEventListener("click", () => {
   toBottom();
   ui.field.focus();
 });
+let pinned = true;
 ui.scroll.addEventListener("scroll", () => {
-  if (atBottom()) ui.latest.hidden = true;
+  pinned = atBottom();
+  if (pinned) ui.latest.hidden = true;
 });
+// The on-screen keyboard shrinks the page: who was reading the end still reads the end.
+new ResizeObserver(() => pinned && toBottom()).observe(ui.scroll);
 
 async function start() {
   paintAccent(root.dataset.accent);
