@@ -23,6 +23,7 @@ from battcrm.extraction.tools.type import type_fact
 from battcrm.models.facts import AppealType, Completion, Fact, Hypothesis, Method, Reading, Signals
 
 VERSION: Final = "rules-1"
+_NO_REPAIR: Final = frozenset({AppealType.INFO, AppealType.OTHER, AppealType.SELL})
 
 
 class Context(Protocol):
@@ -110,7 +111,7 @@ def _hypotheses(
 def _hypothesis(device: Device, wish: Fact | None, owner: Fact | None, line: Line) -> Hypothesis:
     repairs = (
         ()
-        if wish is not None and wish.value in {AppealType.INFO, AppealType.OTHER}
+        if wish is not None and wish.value in _NO_REPAIR
         else repair_facts(device.repairs, line)
     )
     return Hypothesis(

@@ -16,6 +16,11 @@ _LINKS: Final = frozenset(["и", "или", "на", "для", "еще", "тоже
     "экран",
     "стекло",
 }
+_ORDINALS: Final = {"перв": 0, "втор": 1, "трет": 2}
+_CLASS_NOUNS: Final = {
+    "телефон": "phone", "смартфон": "phone", "планшет": "tablet", "ноут": "laptop", "час": "watch", "наушник": "headphones",
+    "приставк": "console", "самокат": "scooter", "пылесос": "vacuum", "телевизор": "tv", "телик": "tv",
+}  # fmt: skip
 _POINTERS: Final = frozenset({"на", "для", "от", "у", "к", "в"})
 
 
@@ -108,7 +113,10 @@ def _absorb(device: Device, mention: DeviceMention, place: int) -> None:
 
 def _owner(hit: Hit, devices: list[Device], line: Line) -> Device:
     """The device a fault belongs to: the one it points to ("экран на X"), else the nearest in its clause, else before it."""
-    places = sorted((place, device) for device in devices for place in device.places) if False else _places(devices)
+    places = _places(devices)
+    named = _referred(hit, devices, line)
+    if named is not None:
+        return named
     after = [(place, device) for place, device in places if place > hit.last]
     if after and _points(line, hit.last + 1, after[0][0]):
         return after[0][1]
@@ -119,6 +127,26 @@ def _owner(hit: Hit, devices: list[Device], line: Line) -> Device:
         return min(near, key=lambda item: item[:2])[2]
     before = [device for place, device in places if place < hit.first]
     return before[-1] if before else places[0][1]
+
+
+def _referred(hit: Hit, devices: list[Device], line: Line) -> Device | None:
+    """The device that the clause points back to: "первый", "у второго", "часам", "на ноуте"."""
+    at = hit.first
+    while at >= 0:
+        norm = line.words[at].norm
+        if norm == "#dev":
+            return None
+        ordinal = next((n for stem, n in _ORDINALS.items() if norm.startswith(stem)), None)
+        if ordinal is not None and ordinal < len(devices):
+            return devices[ordinal]
+        kind = next((name for stem, name in _CLASS_NOUNS.items() if norm.startswith(stem)), None)
+        same = [device for device in devices if kind is not None and device.device_class == kind]
+        if len(same) == 1:
+            return same[0]
+        if line.words[at].before >= CLAUSE:
+            return None
+        at -= 1
+    return None
 
 
 def _places(devices: list[Device]) -> list[tuple[int, Device]]:

@@ -38,7 +38,7 @@ _JOINED: Final = {
 }  # fmt: skip
 _TAGS: Final = {
     "ноут": "laptop", "лептоп": "laptop", "макбук": "laptop", "леново": "laptop", "телевизор": "tv", "телик": "tv", "телек": "tv", "монитор": "tv",
-    "самокат": "scooter", "электросамокат": "scooter", "гироскутер": "scooter", "велосипед": "scooter", "приставк": "console", "плойк": "console",
+    "самокат": "scooter", "электросамокат": "scooter", "гироскутер": "scooter", "приставк": "console", "плойк": "console",
     "xbox": "console", "геймпад": "gamepad", "джойстик": "gamepad", "дуалсенс": "gamepad", "дуалшок": "gamepad", "джойкон": "gamepad",
     "пылесос": "vacuum", "шуруповерт": "tool", "шурик": "tool", "болгарк": "tool", "дрель": "tool", "перфоратор": "tool",
     "телефон": "phone", "смартфон": "phone", "айфон": "phone", "планшет": "tablet",

@@ -9,7 +9,7 @@ from typing import Final
 
 from battcrm.extraction.normalise_translit import cyrillic_reading
 from battcrm.extraction.rules.fuzzy import nearest
-from battcrm.extraction.rules.pattern import END, GAP, NOT, QUESTION, START, WORD, Rule
+from battcrm.extraction.rules.pattern import CLAUSE_END, END, GAP, NOT, QUESTION, START, WORD, Rule
 from battcrm.extraction.rules.table import FIRST_BOOK, load_rules
 
 CLAUSE: Final = 1
@@ -56,6 +56,8 @@ def classes_of(norm: str, kind: str) -> frozenset[int]:
     found |= table.exact.get(norm, set())
     for length in range(1, len(norm) + 1):
         found |= table.prefix.get(norm[:length], set())
+    for length in range(2, len(norm) - 1):
+        found |= table.suffix.get(norm[-length:], set())
     if not found and kind == "word":
         return _second_reading(norm)
     return frozenset(found)
@@ -108,6 +110,8 @@ def _hits(rule: Rule, words: tuple[Word, ...], places: dict[int, list[int]], tag
     for guard in rule.guards:
         if guard.tag and (guard.tag in tags) is not guard.wanted:
             return
+        if guard.whole and (guard.cls in places) is not guard.wanted:
+            return
     lead = next(e for e in rule.elements if e.kind == WORD)
     starts: Iterable[int] = range(len(words)) if lead.optional else places[lead.cls]
     done = -1
@@ -121,11 +125,11 @@ def _hits(rule: Rule, words: tuple[Word, ...], places: dict[int, list[int]], tag
 
 
 def _guarded(rule: Rule, words: tuple[Word, ...], at: int) -> bool:
-    if not any(guard.cls >= 0 for guard in rule.guards):
+    if not any(guard.cls >= 0 and not guard.whole for guard in rule.guards):
         return True
     first, last = sentence(words, at)
     for guard in rule.guards:
-        if guard.cls >= 0 and any(guard.cls in words[i].classes for i in range(first, last)) is not guard.wanted:
+        if guard.cls >= 0 and not guard.whole and any(guard.cls in words[i].classes for i in range(first, last)) is not guard.wanted:
             return False
     return True
 
@@ -175,15 +179,19 @@ def _match_gap(rule: Rule, step: int, at: int, words: tuple[Word, ...], start: i
 
 def _zero_width(kind: int, cls: int, at: int, words: tuple[Word, ...], start: int) -> bool:
     if kind == NOT:
-        place = at - 1 if at == start else at
-        if not 0 <= place < len(words) or (
-            words[max(at, 1) if at < len(words) else -1].before >= CLAUSE and at == start
-        ):
-            return True
-        return cls not in words[place].classes
+        return _absent(cls, at, words, start)
     if kind == START:
-        return at == 0 or words[at].before >= SENTENCE
-    at_end = at >= len(words) or words[at].before >= SENTENCE
-    if kind == END:
-        return at_end
-    return kind == QUESTION and at_end and at > 0 and words[at - 1].question
+        return at == 0 or (at < len(words) and words[at].before >= SENTENCE)
+    border = words[at].before if at < len(words) else MESSAGE
+    if kind == CLAUSE_END:
+        return border >= CLAUSE
+    if border < SENTENCE:
+        return False
+    return kind == END or (kind == QUESTION and at > 0 and words[at - 1].question)
+
+
+def _absent(cls: int, at: int, words: tuple[Word, ...], start: int) -> bool:
+    """Before the first word of a pattern: the word before is not of the class; later: the next one in the clause is not."""
+    if at == start:
+        return at == 0 or words[at].before >= CLAUSE or cls not in words[at - 1].classes
+    return at >= len(words) or words[at].before >= CLAUSE or cls not in words[at].classes

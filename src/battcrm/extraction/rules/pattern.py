@@ -9,11 +9,13 @@ A pattern is a sequence of elements separated by blanks:
     ~~4  ~~~4       the same, but commas may be crossed; sentence ends and messages too
     ~!2             the same as ~2, but negations may be skipped too (~~!4, ~~~!4 likewise)
     !не             the next word must not be this one (first in a pattern: the word before must not be)
-    ^  $  $?        start of a sentence, end of a sentence, end of a sentence with a question mark
+    ^  $  $?  ,     start of a sentence, its end, its end with a question mark; end of a clause
+    *али            any word with this ending
     #num #dev       a number; a recognised device. #model: one whose model is known; #family: one without a model
     #fault #part    in every table but `repair`: a word where a fault or service, or a bare part, was recognised
 
-Guards follow a slash: `/ with @x` and `/ no @x` look at the whole sentence; `%scooter` (a device class) at the whole text.
+Guards follow a slash: `/ with @x` and `/ no @x` look at the sentence, `text @x` and `never @x` at the whole text;
+`with %scooter` and `no %scooter` ask for the class of a device in the text.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ START: Final = 3
 END: Final = 4
 QUESTION: Final = 5
 
-_ANCHORS: Final = {"^": START, "$": END, "$?": QUESTION}
+CLAUSE_END: Final = 6
+
+_ANCHORS: Final = {"^": START, "$": END, "$?": QUESTION, ",": CLAUSE_END}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class Guard:
     wanted: bool
     cls: int = -1
     tag: str = ""
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,7 @@ class Classes:
         self.sets: dict[str, list[str]] = {}
         self.exact: dict[str, set[int]] = {}
         self.prefix: dict[str, set[int]] = {}
+        self.suffix: dict[str, set[int]] = {}
 
     def of(self, expression: str) -> int:
         """The class of an element such as `экран|диспле*|@lcd`."""
@@ -84,7 +90,9 @@ class Classes:
             return known
         number = self._ids[expression] = len(self._ids)
         for form in self._forms(expression, ()):
-            if form.endswith("*"):
+            if form.startswith("*"):
+                self.suffix.setdefault(form[1:], set()).add(number)
+            elif form.endswith("*"):
                 self.prefix.setdefault(form[:-1], set()).add(number)
             else:
                 self.exact.setdefault(form, set()).add(number)
@@ -128,8 +136,9 @@ def parse_guards(text: str, classes: Classes) -> tuple[Guard, ...]:
         raise Invalid(f"rule table: bad guard {text!r}", field=text)
     guards = []
     for verb, what in zip(words[::2], words[1::2], strict=True):
-        if verb not in {"with", "no"}:
+        if verb not in {"with", "no", "text", "never"}:
             raise Invalid(f"rule table: bad guard {text!r}", field=text)
         tag = what[1:] if what.startswith("%") else ""
-        guards.append(Guard(verb == "with", -1 if tag else classes.of(what), tag))
+        cls = -1 if tag else classes.of(what)
+        guards.append(Guard(verb in {"with", "text"}, cls, tag, verb in {"text", "never"}))
     return tuple(guards)

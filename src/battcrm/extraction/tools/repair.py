@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from battcrm.extraction.rules.line import Line
 from battcrm.extraction.rules.match import Hit, scan
 from battcrm.models.facts import Fact, Method
+
+_BREAKABLE: Final = frozenset(
+    {"back_glass", "housing", "camera", "hinge", "keyboard", "button", "charging_port", "wheel", "joystick", "other", "cleaning"}
+)
+_PLACES: Final = frozenset({"screen", "button", "housing", "keyboard"})
+_AT: Final = frozenset({"на", "из", "под", "в", "по", "при", "через"})
 
 
 def standing(hits: Sequence[Hit]) -> list[Hit]:
@@ -24,33 +31,36 @@ def _beats(other: Hit, hit: Hit) -> bool:
         return False
     if "none" in {other.rule.value, hit.rule.value}:
         return other.rule.value == "none"
-    return len(other.rule.needs) > len(hit.rule.needs)
+    return (len(other.rule.needs), len(other.rule.guards)) > (len(hit.rule.needs), len(hit.rule.guards))
 
 
 def find_repairs(line: Line) -> list[Hit]:
-    """Standing repair hits of a line, in order. Bare part names are hits of kind `part`."""
-    hits = standing(scan(line.words, line.tags))
-    found = [hit for hit in hits if hit.rule.value != "none"]
-    concrete = {hit.rule.value for hit in found}
-    if _only_generic_break(found):
-        return found
-    return [hit for hit in found if not _superseded(hit, concrete)]
+    """Standing repair hits of a line, in order.
+
+    Kinds: `part` is a part that is merely named; `fragile` ("разбил") means the screen while nothing else breakable is
+    named; `generic` (a check-up, "не тянет") counts while nothing else is.
+    """
+    found = [hit for hit in standing(scan(line.words, line.tags)) if hit.rule.value != "none"]
+    return [hit for hit in found if not _superseded(hit, found, line)] if len(found) > 1 else found
 
 
-def _only_generic_break(hits: Sequence[Hit]) -> bool:
-    return len(hits) <= 1
+def _superseded(hit: Hit, found: Sequence[Hit], line: Line) -> bool:
+    others = {other.rule.value for other in found if other.rule.value != hit.rule.value}
+    kind = hit.rule.kind
+    if kind == "fragile":
+        return bool(others & _BREAKABLE)
+    if kind == "generic":
+        return any(other.rule.kind != "generic" for other in found)
+    if kind == "part" and hit.rule.value in _PLACES:
+        return _is_place(hit, line) and any(other.rule.kind == "" and other is not hit for other in found)
+    return False
 
 
-_BREAKABLE = frozenset(
-    {"screen", "back_glass", "housing", "camera", "hinge", "keyboard", "button", "charging_port", "wheel"}
-)
-
-
-def _superseded(hit: Hit, concrete: set[str]) -> bool:
-    """A bare "разбил" means the screen only while nothing else breakable is named; diagnosis only while nothing is."""
-    if hit.rule.value == "screen" and hit.rule.source.endswith(": @break / no %vacuum"):
-        return bool(concrete & (_BREAKABLE - {"screen"}))
-    return hit.rule.value == "diagnostics" and len(concrete) > 1
+def _is_place(hit: Hit, line: Line) -> bool:
+    """"на экране", "из-под кнопки": where something is seen, not what is broken."""
+    if hit.first == 0 or line.words[hit.first].before > 0:
+        return False
+    return line.words[hit.first - 1].norm in _AT
 
 
 def repair_facts(hits: Sequence[Hit], line: Line) -> tuple[Fact, ...]:

@@ -10,7 +10,7 @@ from battcrm.extraction.rules.line import Line
 from battcrm.extraction.rules.match import Hit
 from battcrm.models.facts import AppealType, Fact, Method
 
-_WEIGHTS: Final = {"ask": 3, "tell": 2, "hint": 1, "": 2}
+_WEIGHTS: Final = {"ask": 3.0, "tell": 2.0, "": 2.0, "soft": 1.5, "hint": 1.0}
 _ANCHORED: Final = frozenset({"warranty", "status"})
 
 
@@ -19,7 +19,7 @@ class Cue:
     """One reason for a type: how much it counts and where it stands."""
 
     value: str
-    weight: int
+    weight: float
     place: int
     confidence: float
     source: str
