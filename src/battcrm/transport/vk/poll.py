@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 from battcrm.kit.errors import Invalid, Permanent, Transient
@@ -26,7 +26,7 @@ class VkPoller:
         self._api = VkApi(account, http)
         self._wait = wait
 
-    async def batches(self, offset: str | None) -> AsyncIterator[tuple[list[UnifiedMessage], list[bytes], str]]:
+    async def batches(self, offset: str | None) -> AsyncGenerator[tuple[list[UnifiedMessage], list[bytes], str], None]:
         """Yields (messages, raw updates, `ts` to store). A raw update without a message had nothing for us.
 
         A history that VK no longer has (`failed` 1 or 3) is skipped to what it has. Raises Permanent

@@ -211,6 +211,8 @@ class VkEmulator(People, Emulator):
 
     async def _poll(self, request: web.Request) -> web.StreamResponse:
         community, query = self._by_id(request), request.query
+        if community.poll_broken:
+            return json_answer({"failed": community.poll_broken})
         if query.get("act") != "a_check" or not query.get("ts", "").isdigit():
             return json_answer({"failed": 4})
         if query.get("key") != community.poll_key:
@@ -226,10 +228,13 @@ class VkEmulator(People, Emulator):
 
     async def _news(self, community: Community, seconds: float) -> None:
         community.news.clear()
+        community.polling.set()
         try:
             await asyncio.wait_for(community.news.wait(), seconds)
         except TimeoutError:
             return
+        finally:
+            community.polling.clear()
 
 
 def _refusal(error: ApiError, method: str, arguments: dict[str, str]) -> web.Response:

@@ -79,8 +79,10 @@ class Community:
     poll_events: frozenset[str] = frozenset()
     poll_key: str = "key1"
     poll_ts: int = 1841
+    poll_broken: int = 0
     history: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    polling: asyncio.Event = field(default_factory=asyncio.Event)
     held: dict[int, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     counter: int = 0
 
