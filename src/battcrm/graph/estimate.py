@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
+from statistics import NormalDist
 from typing import Final
 
 _MAD_TO_SIGMA: Final = 1.4826
 _TRIM_SIGMAS: Final = 3.5
 _MIN_SIGMA: Final = 0.02  # prices move in steps; identical amounts must not make a 2 % change look like an error
+_USUAL_SIGMA: Final = 0.08
+_USUAL_POINTS: Final = 3.0
 _TREND_MIN: Final = 12
 _TREND_SAMPLES: Final = 60
 _TREND_MIN_SPAN_DAYS: Final = 30.0
@@ -42,7 +46,8 @@ def estimate(points: Sequence[Point], *, coverage: float, half_life_days: float)
     """The range in which the next amount falls with probability `coverage`; None if no amount is positive.
 
     Amounts further than 3.5 robust deviations (of logarithms, after the trend) from the median are left out as
-    wrong entries. Recent amounts weigh more. With few points the range reaches the extremes.
+    wrong entries. Recent amounts weigh more. The range holds both the quantiles and a normal prediction interval of
+    the logarithms: quantiles know skew, but with few points even the extremes would promise too much.
     """
     usable = [(i, math.log(p.amount), max(0.0, p.age_days)) for i, p in enumerate(points) if p.amount > 0]
     if not usable:
@@ -55,6 +60,8 @@ def estimate(points: Sequence[Point], *, coverage: float, half_life_days: float)
     values = [value for _, value, _ in kept]
     tail = _tail(coverage, len(kept))
     low, middle, high = _quantiles(values, weights, (tail, 0.5, 1 - tail))
+    reach = _reach(values, weights, middle, coverage)
+    low, high = min(low, middle - reach), max(high, middle + reach)
     return Range(
         math.exp(low),
         math.exp(middle),
@@ -92,6 +99,26 @@ def _trend(items: Sequence[tuple[int, float, float]]) -> float:
 def _tail(coverage: float, n: int) -> float:
     """Share left out on each side; the (n + 1) / n correction keeps the promise for few points."""
     return max(0.0, (1 - min(1.0, coverage * (n + 1) / n)) / 2)
+
+
+def _reach(values: Sequence[float], weights: Sequence[float], middle: float, coverage: float) -> float:
+    """Half the width of a prediction interval: Student's factor for the effective number of points."""
+    total = sum(weights)
+    n = total * total / sum(w * w for w in weights)
+    freedom = max(n - 1, 1.0)
+    squares = sum(w * (v - middle) ** 2 for v, w in zip(values, weights, strict=True)) / total
+    variance = squares * n / freedom
+    # Few equal prices do not prove that the next one is equal too: the usual spread of a shop weighs as a few points.
+    variance = (variance * freedom + _USUAL_SIGMA**2 * _USUAL_POINTS) / (freedom + _USUAL_POINTS)
+    freedom += _USUAL_POINTS
+    z = _normal(coverage)
+    student = z * (1 + (z * z + 1) / (4 * freedom))
+    return student * math.sqrt(variance * (1 + 1 / n))
+
+
+@lru_cache(maxsize=64)
+def _normal(coverage: float) -> float:
+    return NormalDist().inv_cdf((1 + coverage) / 2)
 
 
 def _quantiles(values: Sequence[float], weights: Sequence[float], shares: Sequence[float]) -> list[float]:
