@@ -11,7 +11,7 @@ _DROPPED: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe
 # Compatibility forms that would turn into misleading letters ("№" into "No").
 _KEPT: Final = frozenset("№™…½¼¾")
 
-CYR_TO_LAT_SHAPE: Final = dict(zip("авекмнорстухіјѕьзб", "abekmhopctyxijsb36", strict=True))
+CYR_TO_LAT_SHAPE: Final = dict(zip("авекмнорстухіјѕ", "abekmhopctyxijs", strict=True))
 LAT_TO_CYR_SHAPE: Final = dict(zip("abcehikmoptxyu", "авсенікмортхуи", strict=True))
 CYR_TO_LAT_SOUND: Final[dict[str, str]] = {
     "а": "a", "б": "b", "в": "v", "г": "g", "д": "d", "е": "e", "ж": "zh", "з": "z", "и": "i", "й": "y",

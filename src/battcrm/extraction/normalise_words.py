@@ -13,6 +13,7 @@ from battcrm.extraction.normalise_numbers import NUMBER_WORDS, ORDINAL_TAILS
 from battcrm.extraction.normalise_translit import cyrillic_reading
 
 _STRETCHED: Final = re.compile(r"([^\W\d_])\1{2,}")
+_OVERLONG: Final = re.compile(r"([^\W\d_])\1{3,}")
 _DOUBLED: Final = re.compile(r"([^\W\d_])\1+")
 _LATIN_WORD: Final = re.compile(r"[a-zA-Z'46]*[a-zA-Z][a-zA-Z'46]*")
 _ORDINAL: Final = re.compile(r"(\d+)([а-я]+)")
@@ -201,8 +202,8 @@ def _disguised_latin(text: str) -> str:
 
 
 def _repair_code(text: str) -> str:
-    if _STRETCHED.search(text):
-        text = _STRETCHED.sub(r"\1", text)
+    if _OVERLONG.search(text):
+        text = _OVERLONG.sub(r"\1", text)
     ordinal = _ORDINAL.fullmatch(text)
     if ordinal and ordinal.group(2) in ORDINAL_TAILS and len(ordinal.group(2)) > 1:
         return ordinal.group(1)

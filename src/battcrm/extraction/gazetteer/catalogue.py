@@ -17,7 +17,7 @@ from battcrm.extraction.gazetteer.names import atoms
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One device of the catalogue. `weight` 0: never assumed from a bare name."""
+    """One device of the catalogue. `weight`: how likely a bare name means this maker, among makers with that name."""
 
     brand: str
     name: str
@@ -27,7 +27,8 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A model a spoken name may mean; rank 0 said in full, 1 without the product line, 2 without maker and line."""
+    """A model a spoken name may mean; rank 0 said in full, 1 without the product line, 2 without the maker,
+    3 only when the kind of device is said."""
 
     model: Model
     rank: int

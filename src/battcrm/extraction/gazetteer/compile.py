@@ -17,11 +17,12 @@ from battcrm.extraction.gazetteer.aliases import aliases, data_lines
 from battcrm.extraction.gazetteer.names import atoms, entries
 
 FORMAT: Final = "1"
-CATALOGUE_FILES: Final = ("phones.tsv", "devices.tsv", "rides.tsv", "extra.tsv")
+CATALOGUE_FILES: Final = ("phones.tsv", "devices.tsv", "rides.tsv")
 CODE_FILES: Final = ("codes.tsv", "codes_android.tsv")
 RANK_FULL: Final = 0
 RANK_SHORT: Final = 1
 RANK_BARE: Final = 2
+RANK_BOUND: Final = 3
 # Product lines people leave out once the maker is said: "самсунг а52", "сяоми 9т". Other lines ("spark", "hot") must be
 # said: without them the number fits several of the maker's phones.
 _DROPPABLE: Final = frozenset(
@@ -55,16 +56,23 @@ class Index:
     names: dict[str, list[int]] = field(default_factory=dict)
     codes: dict[str, int] = field(default_factory=dict)
     decimals: set[str] = field(default_factory=set)
-    ids: dict[tuple[str, str], int] = field(default_factory=dict)
+    ids: dict[tuple[str, ...], int] = field(default_factory=dict)
 
     def add(self, brand: str, name: str, device_class: str, weight: float, ways: tuple[str, ...]) -> None:
-        """One model with the ways to say it. A repeated model only gains ways."""
-        number = self.ids.get((brand, name))
+        """One model with the ways to say it. A repeated model only gains ways.
+
+        Weight 0: these ways count only when the kind of device is said as well.
+        """
+        identity = (brand, *atoms(name))
+        number = self.ids.get(identity)
         if number is None:
-            number = self.ids[brand, name] = len(self.models)
-            self.models.append((brand, name, device_class, weight))
+            number = self.ids[identity] = len(self.models)
+            self.models.append((brand, name, device_class, weight or 1.0))
         for way in ways:
-            self._say(number, brand, atoms(way))
+            if weight:
+                self._say(number, brand, atoms(way))
+            else:
+                self._say_bound(number, brand, atoms(way))
 
     def _say(self, number: int, brand: str, said: tuple[str, ...]) -> None:
         own = brand_atom(brand)
@@ -80,6 +88,12 @@ class Index:
             self._key(own, said[1:], number, RANK_SHORT)
             if len(said) > 2 or said[1:] in {("xr",), ("xs",)} or _is_strong(said[1:]) or said[1].isdigit():
                 self._key("", said[1:], number, RANK_BARE)
+
+    def _say_bound(self, number: int, brand: str, said: tuple[str, ...]) -> None:
+        self.decimals.update(atom for atom in said if "." in atom)
+        self._key(brand_atom(brand), said, number, RANK_BOUND)
+        if len(said) > 1:
+            self._key("", said, number, RANK_BOUND)
 
     def _key(self, scope: str, said: tuple[str, ...], number: int, rank: int) -> None:
         key = scope + "|"
@@ -114,10 +128,11 @@ def build() -> Index:
                 index.add(brand, name, device_class, float(weight), ways)
     for file in CODE_FILES:
         for brand, name, device_class, codes in data_lines(file):
-            if (brand, name) not in index.ids:
+            identity = (brand, *atoms(name))
+            if identity not in index.ids:
                 index.add(brand, name, device_class, 0.0, ())
             for code in codes.split():
-                index.codes.setdefault(code, index.ids[brand, name])
+                index.codes.setdefault(code, index.ids[identity])
     return index
 
 

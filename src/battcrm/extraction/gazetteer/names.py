@@ -30,8 +30,8 @@ def _alternatives(group: str) -> list[str]:
 def entries(cell: str) -> list[tuple[str, tuple[str, ...]]]:
     """(canonical name, ways to say it) of every name in one cell of a catalogue file."""
     out: list[tuple[str, tuple[str, ...]]] = []
-    for pattern in cell.split(";"):
-        columns = [expand(form) for form in pattern.strip().split("=")]
+    for pattern in filter(None, map(str.strip, cell.split(";"))):
+        columns = [expand(form) for form in pattern.split("=")]
         for forms in zip(*columns, strict=True):
             spoken = tuple(dict.fromkeys(way for form in forms for way in _ways(form)))
             out.append((_OPTIONAL.sub(lambda found: found[1] + " ", forms[0]).strip(), spoken))

@@ -144,7 +144,7 @@ def _is_open_year(catalogue: Catalogue, cells: Sequence[Cell], at: int, full: li
 
 
 def _is_suffix_code(cells: Sequence[Cell], at: int) -> bool:
-    """ "pro2" after a name is an unknown modifier; "128gb" is not."""
+    """After a name "pro2" is an unknown modifier; "128gb" is not."""
     return any(reading[0] in _modifier_atoms() for reading in cells[at].readings)
 
 
@@ -169,7 +169,7 @@ def _is_modifier(cells: Sequence[Cell], at: int) -> bool:
 
 
 def _is_about(cells: Sequence[Cell], at: int) -> bool:
-    """ "про" as a preposition: the next word is an accusative noun and no part of a name."""
+    """Whether "про" is a preposition: the next word is an accusative noun and no part of a name."""
     if at + 1 >= len(cells):
         return False
     follower = cells[at + 1]

@@ -122,11 +122,17 @@ class _Reader:
         if not found:
             return [item]
         last = found[-1]
-        if last.brand and not last.model and item.model and item.brand == last.brand and not last.negated:
-            return [*found[:-1], replace(item, start=item.start, source=f"{last.source}+{item.source}")]
+        same = item.brand == last.brand and not last.negated
+        if last.brand and not last.model and item.model and same:
+            return [*found[:-1], replace(item, source=f"{last.source}+{item.source}")]
+        if same and item.source.startswith("code") and not (item.model and self._far(last, item)):
+            return [*found[:-1], replace(item, start=last.start) if item.model else replace(last, open=not last.model)]
         if item.head and not item.model and item.brand:
             return self._brand_after(found, item)
         return [*found, item]
+
+    def _far(self, last: Found, item: Found) -> bool:
+        return any(cell.kind == "word" for cell in self._cells[last.end : item.start])
 
     def _brand_after(self, found: list[Found], item: Found) -> list[Found]:
         last = found[-1]

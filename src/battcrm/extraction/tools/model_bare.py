@@ -52,6 +52,7 @@ _ANSWER_WORDS: Final = frozenset(
     ]
 )
 _LONE_WORDS: Final = frozenset(("xr", "xs"))
+_WORD_NAMES: Final = frozenset(("|steam deck ", "|steam deck oled ", "|steam deck lcd ", "|joy con ", "|watch ultra "))
 _SPACED_SMALL: Final = frozenset("скоувиаея")
 
 
@@ -99,7 +100,9 @@ def _is_name(cells: Sequence[Cell], match: Match) -> bool:
         return False
     digits = any(cell.kind in ("number", "code") for cell in inside)
     if not digits:
-        return any(cell.readings and cell.readings[0][0] in _LONE_WORDS for cell in inside[:1])
+        return match.key in _WORD_NAMES or any(
+            cell.readings and cell.readings[0][0] in _LONE_WORDS for cell in inside[:1]
+        )
     last = match.end - 1
     return not (cells[last].kind == "number" and words.counts_something(cells, last))
 
@@ -136,7 +139,7 @@ def _found(catalogue: Catalogue, match: Match, device_class: str | None, confide
     if match.blocked:
         options = candidates(catalogue.longer(match.key))
         return Found(match.start, match.end, candidates=options, open=True, source=how) if options else None
-    model, several = settle(match.named, device_class, bare=how == "bare")
+    model, several = settle(match.named, device_class)
     if model is None:
         if not several:
             return None
@@ -150,7 +153,7 @@ def _found(catalogue: Catalogue, match: Match, device_class: str | None, confide
 
 
 def _is_nickname(cell: Cell) -> bool:
-    """ "Десятка" and the like: nouns that name a model by its number."""
+    """Nouns that name a model by its number: "десятка" and the like."""
     return cell.spelled and cell.lemma in MODEL_NOUNS
 
 

@@ -33,11 +33,10 @@ def code_at(catalogue: Catalogue, cells: Sequence[Cell], start: int) -> Found | 
         return None
     if cell.kind == "word" and cell.norm not in ("sm", "см", "rmx", "cph", "a", "а") and not _hyphened(cells, start):
         return None
-    for end, code in reversed(_codes(cells, start)):
-        found = _known(catalogue, code, start, end) or _patterned(code, start, end)
-        if found is not None:
-            return found
-    return None
+    codes = list(reversed(_codes(cells, start)))
+    known = (_known(catalogue, code, start, end) for end, code in codes)
+    patterned = (_patterned(code, start, end) for end, code in codes)
+    return next(filter(None, known), None) or next(filter(None, patterned), None)
 
 
 def _hyphened(cells: Sequence[Cell], start: int) -> bool:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from battcrm.extraction.gazetteer.catalogue import Model, Named, best
+from battcrm.extraction.gazetteer.compile import RANK_BOUND
 from battcrm.models.facts import Candidate
 
 SURE: Final = 0.96
+AS_SAID: Final = 0.88
 FUZZY: Final = 0.85
 CONTEXT: Final = 0.9
 BARE: Final = 0.85
@@ -16,6 +18,7 @@ DOMINANT: Final = 0.8
 # A bare name is taken for one maker's only when the next likely maker is this many times rarer.
 _DOMINANCE: Final = 4.0
 _MAX_CANDIDATES: Final = 6
+_COMPUTERS: Final = frozenset(("laptop", "pc"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +41,13 @@ class Found:
     negated: bool = False
 
 
-def settle(named: tuple[Named, ...], device_class: str | None, *, bare: bool) -> tuple[Model | None, tuple[Model, ...]]:
+def settle(named: tuple[Named, ...], device_class: str | None) -> tuple[Model | None, tuple[Model, ...]]:
     """The one model meant, or all it may be (likeliest first). `device_class` is what the client called the thing."""
-    fitting = tuple(item for item in named if _fits(item.model, device_class))
-    if not fitting:
-        return None, ()
+    fitting = tuple(item for item in named if _fits(item, device_class))
     models = sorted(_unique(best(fitting)), key=lambda model: -model.weight)
-    if not bare:
-        models = sorted(_unique(best(fitting)), key=lambda model: -model.weight)
-    if len(models) == 1:
-        return (models[0], ()) if models[0].weight > 0 or not bare or device_class else (None, (models[0],))
-    if models[0].weight >= _DOMINANCE * models[1].weight:
+    if not models:
+        return None, ()
+    if len(models) == 1 or models[0].weight >= _DOMINANCE * models[1].weight:
         return models[0], ()
     return None, tuple(models)
 
@@ -57,12 +56,12 @@ def _unique(models: tuple[Model, ...]) -> list[Model]:
     return list({(model.brand, model.name): model for model in models}.values())
 
 
-def _fits(model: Model, device_class: str | None) -> bool:
+def _fits(item: Named, device_class: str | None) -> bool:
     if device_class is None:
-        return model.weight > 0
-    if device_class == "laptop" and model.device_class == "pc":
+        return item.rank != RANK_BOUND
+    if {device_class, item.model.device_class} <= _COMPUTERS:
         return True
-    return model.device_class == device_class
+    return item.model.device_class == device_class
 
 
 def candidates(models: tuple[Model, ...] | list[Model]) -> tuple[Candidate, ...]:

@@ -12,7 +12,8 @@ from battcrm.extraction.gazetteer.cells import Cell
 from battcrm.extraction.gazetteer.compile import brand_atom
 from battcrm.extraction.gazetteer.scan import Match, match_at
 from battcrm.extraction.tools import model_words as words
-from battcrm.extraction.tools.model_found import FUZZY, SURE, Found, candidates, settle, with_five_g
+from battcrm.extraction.tools.model_found import AS_SAID, FUZZY, SURE, Found, candidates, settle, with_five_g
+from battcrm.extraction.tools.model_lines import line_name
 
 _FILLERS: Final = frozenset(
     [
@@ -72,10 +73,15 @@ def head_at(catalogue: Catalogue, cells: Sequence[Cell], start: int, device_clas
         source=f"alias:{alias.atoms[0]}", head=True, scope=scope,
     )  # fmt: skip
     tail = _tail(catalogue, cells, start, end, scope)
-    if tail is None:
-        return replace(base, open=_speaks_of_model(cells, end))
-    match, last = tail
-    return _with_match(catalogue, base, match, last, device_class)
+    plain = replace(base, open=_speaks_of_model(cells, end))
+    found = _with_match(catalogue, base, *tail, device_class) if tail else plain
+    line = line_name(cells, start, end, alias.brand, device_class or _class(run))
+    if line is not None and (not found.model or line.end > found.end):
+        return replace(
+            plain, end=line.end, model=line.name, device_class=line.device_class, confidence=AS_SAID, open=False,
+            candidates=(), source=f"{base.source}+line",
+        )  # fmt: skip
+    return found
 
 
 def _run(cells: Sequence[Cell], start: int) -> tuple[list[Alias], int]:
@@ -189,7 +195,7 @@ def _with_match(catalogue: Catalogue, base: Found, match: Match, last: int, devi
     if match.blocked:
         longer = [item for item in catalogue.longer(match.key) if device_class in (None, item.device_class)]
         return replace(base, end=last, candidates=candidates(longer), open=True)
-    model, several = settle(match.named, device_class, bare=False)
+    model, several = settle(match.named, device_class)
     if model is None:
         return replace(base, end=last, candidates=candidates(several), open=True)
     name = with_five_g(model.name, model.device_class, match.five_g)
@@ -213,7 +219,9 @@ def reversed_tail(
         if match is None or match.end < found.start - start:
             continue
         last = max(found.end, view[match.end - 1] + 1)
-        return _with_match(catalogue, replace(found, start=start, open=False), match, last, device_class)
+        better = _with_match(catalogue, replace(found, start=start, open=False), match, last, device_class)
+        if better.model or better.candidates:
+            return better
     return found
 
 
