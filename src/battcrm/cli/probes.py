@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import asyncpg
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from battcrm.infra.embedded import Running, bolt
@@ -105,7 +107,7 @@ async def _redis(url: str, source: str, trouble: str) -> list[Check]:
 
 async def _redis_facts(url: str) -> tuple[str, dict[str, str]]:
     # one node speaks for a cluster: its settings are alike, and a plain connection to a node can be asked
-    client = Redis.from_url(url.replace("+cluster", "", 1), socket_timeout=5)
+    client = Redis.from_url(url.replace("+cluster", "", 1), socket_timeout=5, retry=Retry(NoBackoff(), 1))
     try:
         info = await client.info("server")
         read: dict[Any, Any] = await client.config_get(*_DURABLE_REDIS)

@@ -124,10 +124,11 @@ class Postgres:
         """
         lock = self._data / "postmaster.pid"
         try:
-            holder = psutil.Process(int(lock.read_text().split("\n", 1)[0])).name()
+            holder = psutil.Process(int(lock.read_text().split("\n", 1)[0]))
+            held = holder.name() == "postgres" and holder.status() != psutil.STATUS_ZOMBIE
         except (OSError, ValueError, psutil.Error):
-            holder = ""
-        if holder != "postgres":
+            held = False
+        if not held:
             lock.unlink(missing_ok=True)
 
     def launch(self, ports: tuple[int, ...]) -> Launch:

@@ -128,10 +128,12 @@ def is_server(pid: int, started: float, marker: Path) -> bool:
     """Whether `pid` is alive, was created at `started` and names `marker` on its command line."""
     if pid <= 0:
         return False
-    reap(pid)
     try:
         process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - started) > _SAME_START_SECONDS:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            reap(pid)
+            return False
+        if abs(process.create_time() - started) > _SAME_START_SECONDS:
             return False
         return _mentions(process.cmdline(), marker)
     except psutil.Error:
@@ -196,10 +198,10 @@ def port_is_free(port: int) -> bool:
 
 
 def choose_ports(preferred: Sequence[int]) -> tuple[int, ...]:
-    """One free port for each preferred one: that port itself when it is free, else any other."""
+    """One free port for each preferred one: that port itself when it is free, else any other; 0 = any."""
     chosen: list[int] = []
     for port in preferred:
-        chosen.append(port if port not in chosen and port_is_free(port) else _any_port(chosen))
+        chosen.append(port if port and port not in chosen and port_is_free(port) else _any_port(chosen))
     return tuple(chosen)
 
 

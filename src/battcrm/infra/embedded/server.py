@@ -21,6 +21,7 @@ _READY_SECONDS: Final = 60.0
 _ATTACH_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.02
 _ATTEMPTS: Final = 4
+_AFTER_EXIT_SECONDS: Final = 0.5
 _LOG_TAIL_LINES: Final = 15
 
 
@@ -139,13 +140,19 @@ async def _attach(server: Server, home: Home) -> Up | None:
 async def _start(server: Server, home: Home, *, owned: bool) -> Up:
     known = home.record(server.name)
     preferred = known.ports if known and len(known.ports) == len(server.default_ports) else server.default_ports
+    failure = Permanent(f"no free loopback port could be kept for {server.name}", code="embedded.ports")
     for _ in range(_ATTEMPTS):
         ports = process.choose_ports(preferred)
-        up = await _attempt(server, home, ports, owned=owned)
+        try:
+            up = await _attempt(server, home, ports, owned=owned)
+        except _EndedEarly as ended:
+            failure = ended  # the last sessions of a killed server may still hold its shared memory
+            await asyncio.sleep(_AFTER_EXIT_SECONDS)
+            continue
         if up is not None:
             return up
         preferred = tuple(0 for _ in ports)  # whoever took these may keep them
-    raise Permanent(f"no free loopback port could be kept for {server.name}", code="embedded.ports")
+    raise failure
 
 
 async def _attempt(server: Server, home: Home, ports: tuple[int, ...], *, owned: bool) -> Up | None:
@@ -176,22 +183,25 @@ async def _attempt(server: Server, home: Home, ports: tuple[int, ...], *, owned:
 async def _ready(server: Server, ports: tuple[int, ...], child: Started, log: Path) -> str | None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _READY_SECONDS
-    why = "it did not answer in time"
     while loop.time() < deadline:
         code = process.reap(child.pid)
         if code is not None:
             if not all(process.port_is_free(port) for port in ports):
                 return None
-            why = f"it ended with code {code}"
-            break
+            raise _EndedEarly(_story(server, f"it ended with code {code}", log), code="embedded.start")
         try:
             return await server.ask(ports)
         except AuthExpired:
             return None  # a stranger answers on our port, or ours has other passwords: the next port tells
         except Transient:
             await asyncio.sleep(_POLL_SECONDS)
-    raise Permanent(f"{server.name} did not start: {why}. Log: {log}\n{_tail(log)}", code="embedded.start")
+    raise Permanent(_story(server, "it did not answer in time", log), code="embedded.start")
 
 
-def _tail(log: Path) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:])
+class _EndedEarly(Permanent):
+    """The server ended by itself before it answered."""
+
+
+def _story(server: Server, why: str, log: Path) -> str:
+    tail = "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:])
+    return f"{server.name} did not start: {why}. Log: {log}\n{tail}"

@@ -8,6 +8,8 @@ from typing import Final
 from urllib.parse import quote
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError
 
 from battcrm.infra.embedded import locate
@@ -65,7 +67,13 @@ class Valkey:
         return Launch((locate.valkey_server(), self.marker), data)
 
     async def ask(self, ports: tuple[int, ...]) -> str:
-        client = Redis(host=LOOPBACK, port=ports[0], password=self._credentials.redis, socket_timeout=5)
+        client = Redis(
+            host=LOOPBACK,
+            port=ports[0],
+            password=self._credentials.redis,
+            socket_timeout=5,
+            retry=Retry(NoBackoff(), 0),  # the caller asks again at its own pace
+        )
         try:
             info = await client.info("server")
         except AuthenticationError as error:
