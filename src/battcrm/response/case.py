@@ -82,11 +82,15 @@ class Case:
     def wish(self) -> AppealType | None:
         """What this turn is about: the fresh wish if there is one, else the appeal's. A fault alone means repair."""
         floor = self.settings.thresholds.appeal_type
-        for source in (self.situation.reading.main, self.known):
+        said = self.situation.reading.main
+        named = bool(said.model or said.repair_types or said.candidates)
+        for source in (said, self.known):
             value = self._sure(source.appeal_type, floor)
+            if source is self.known and value == AppealType.INFO and named:
+                continue  # it began as a question about the shop and has become a wish about a device
             if value in set(AppealType) and value != AppealType.OTHER:
                 return AppealType(value)
-        return AppealType.REPAIR if self.repairs or self.model else None
+        return AppealType.REPAIR if named or self.repairs or self.model else None
 
     @property
     def device(self) -> str:
@@ -106,10 +110,7 @@ class Case:
         wish = self._sure(said.appeal_type, self.settings.thresholds.appeal_type)
         if wish is not None and wish != AppealType.OTHER:
             return True
-        return bool(
-            signals.agrees or signals.declines or signals.choice is not None or signals.correction
-            or signals.order_numbers or signals.phones
-        )  # fmt: skip
+        return bool(signals.correction or signals.order_numbers or signals.phones)
 
     def reject(self, what: str, why: Rejection | str) -> None:
         """Note an alternative that was turned down."""

@@ -18,6 +18,7 @@ from battcrm.response.text import device_name, join_name, plain
 from battcrm.response.wording import topic_of
 
 _AT_WORK: Final = frozenset({AppealStatus.AGREED, AppealStatus.IN_REPAIR})
+_OPEN_TALK: Final = frozenset({AppealStatus.NEW, AppealStatus.COLLECTING, AppealStatus.QUOTED})
 _MAX_ORDERS: Final = 5
 
 
@@ -58,12 +59,14 @@ def by_consent(case: Case) -> Plan | None:
     signals, appeal = case.situation.reading.signals, case.situation.appeal
     if appeal is None or not (signals.agrees or signals.declines):
         return None
-    if case.status is not AppealStatus.QUOTED and appeal.expecting != "agreement":
-        case.reject("agreed" if signals.agrees else "declined", Rejection.NOT_ACTIVE_STATUS)
-        return None
+    what = "agreed" if signals.agrees else "declined"
     if _new_facts(case):
-        case.reject("agreed", "new_facts")
+        case.reject(what, Rejection.NEW_FACTS)
         return None
+    if case.status is not AppealStatus.QUOTED and appeal.expecting != "agreement":
+        case.reject(what, Rejection.NOT_ACTIVE_STATUS)
+        settled = signals.agrees and case.status not in _OPEN_TALK and not case.learned
+        return case.silence(Reason.NOTHING_TO_ANSWER) if settled else None
     if signals.declines:
         return case.answer(Reason.DECLINED, "declined", AppealStatus.LOST)
     return case.answer(Reason.AGREED, "agreed", AppealStatus.AGREED)
@@ -90,6 +93,8 @@ def not_understood(case: Case) -> Plan | None:
     """The answer to our question said nothing we know: once more in other words, then a person."""
     appeal = case.situation.appeal
     if appeal is None or appeal.expecting is None or case.learned:
+        return None
+    if case.situation.reading.signals.greeting_only:
         return None
     case.flag("misunderstood")
     if appeal.misunderstood + 1 >= case.settings.max_misunderstood:

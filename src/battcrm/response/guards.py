@@ -127,7 +127,7 @@ def operator_words(case: Case) -> Plan | None:
     if ANGRY.search(case.text):
         case.flag("emotion")
         return case.operator(Reason.NEGATIVE_TONE)
-    if signals.phones and CALL.search(case.text):
+    if CALL.search(case.text):
         return case.operator(Reason.CALL_ME)
     return None
 

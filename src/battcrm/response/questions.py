@@ -17,6 +17,7 @@ MAX_ASKS_PER_FIELD: Final = 2
 # How much a field moves the price, relative to the repair type: a wrong model is a wrong price.
 _IMPACT: Final = {"model": 4.0, "repair_types": 1.0}
 _UNKNOWN_MODEL_BITS: Final = {True: 4.0, False: 6.0}  # brand known / nothing known
+_NONE_OF_THEM: Final = 0.1  # the true model may be none of the candidates
 _TITLE_CHARS: Final = 40
 _COMMON_FAULTS: Final = {
     "phone": ("screen", "battery", "charging_port", "no_power", "water_damage", "back_glass"),
@@ -62,8 +63,8 @@ def _model_bits(case: Case) -> float:
     total = sum(scores)
     if not scores or total <= 0:
         return _UNKNOWN_MODEL_BITS[case.brand is not None]
-    # One bit on top: the true model may be none of the candidates.
-    return 1.0 - sum(s / total * log2(s / total) for s in scores if s > 0)
+    shares = [*(s / total * (1 - _NONE_OF_THEM) for s in scores if s > 0), _NONE_OF_THEM]
+    return -sum(p * log2(p) for p in shares)
 
 
 def _owner_worth(case: Case) -> float:
@@ -131,4 +132,5 @@ def _fault_options(case: Case) -> tuple[tuple[str, str], ...]:
 def wish_options(case: Case) -> tuple[tuple[str, str], ...]:
     """Choices for "how can we help?"."""
     codes = ("repair", "status", "purchase", "sell", "info", "other")
-    return tuple((c, label("wish", c, case.language)) for c in codes)
+    kept = (*codes[:-1][: case.settings.max_options], codes[-1])
+    return tuple((c, label("wish", c, case.language)) for c in kept)

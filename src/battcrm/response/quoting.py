@@ -50,7 +50,7 @@ def plan_price(case: Case) -> Plan:
         _agreement(case),
         quotes=[_shown(q, case) for q in quotes],
         unpriced=unpriced,
-        own_part=any(q.labour_only for q in quotes),
+        own_part=case.owner == PartOwner.CLIENT,
         low=sum(q.low for q in quotes),
         high=sum(q.high for q in quotes),
         own_part_note="",

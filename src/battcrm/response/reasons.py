@@ -90,5 +90,6 @@ class Rejection(StrEnum):
     MODE_SUGGEST = "mode_suggest"
     CUSTOMER_TEXT_IS_DATA = "customer_text_is_data"
     LANGUAGE = "language_not_offered"
+    NEW_FACTS = "new_facts_with_it"
     NOT_ACTIVE_STATUS = "status_does_not_allow"
     RESTING = "client_asked_not_to_be_contacted"

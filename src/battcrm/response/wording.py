@@ -11,7 +11,7 @@ def _any(*stems: str) -> re.Pattern[str]:
 
 
 LEGAL: Final = _any(
-    r"в суд\b", r"суд(?:ом|у|иться|ебн)", r"роспотреб", r"прокурат", r"адвокат", r"юрист", r"претензи", r"заявление в",
+    r"в суд\b", r"суд(?:ом|у|иться|ебн)", r"роспотреб", r"прокурат", r"адвокат", r"юрист", r"претензи(?!й не)", r"заявление в",
     r"напишу заявление", r"экспертиз", r"lawyer", r"sue\b", r"court\b", r"legal action", r"consumer (?:rights|protection)",
 )  # fmt: skip
 PERSONAL_DATA: Final = _any(
@@ -22,14 +22,14 @@ PERSONAL_DATA: Final = _any(
 ANGRY: Final = _any(
     r"безобрази", r"отвратит", r"ужасн\w+ (?:сервис|обслуж|отношен)", r"обман(?:ыва|щик|ули|\b)", r"кидал", r"кинули",
     r"мошенн", r"верните (?:\w+ ){0,2}(?:деньг|телефон)", r"жалоб", r"жаловаться", r"хамств", r"хамят", r"надоел",
-    r"сколько можно", r"издева", r"scam", r"refund", r"terrible service", r"complain", r"rip.?off", r"disgust",
+    r"сколько можно (?:\w+ )?(?:ждать|терпеть|тянуть)", r"издева", r"scam", r"refund", r"terrible service", r"complain", r"rip.?off", r"disgust",
 )  # fmt: skip
 AUTO_REPLY: Final = _any(
     r"автоответ", r"это автоматическ", r"мы получили ваше (?:сообщение|обращение)", r"ваше обращение принято",
     r"auto.?reply", r"automatic reply", r"out of office", r"we have received your message",
 )  # fmt: skip
 CALL: Final = _any(
-    r"(?:пере)?звон(?:ите|ить)", r"позвон", r"набер(?:ите|и)", r"call me", r"call back", r"phone me",
+    r"(?:по|пере)звони(?:те)?\b", r"набер(?:и|ите)\b", r"жду звонка", r"call (?:me|back)\b", r"phone me\b",
 )  # fmt: skip
 
 # Ordered: the first topic found is the one answered.
