@@ -7,6 +7,7 @@ Bolt 5.1-5.4: https://neo4j.com/docs/bolt/current/bolt/message/
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Mapping
 from typing import Final
@@ -41,6 +42,8 @@ async def ask_version(
                 return await _converse(reader, writer, user, password, database)
             finally:
                 writer.close()
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
     except (OSError, EOFError, TimeoutError) as error:
         raise Transient(f"no answer over Bolt: {error or type(error).__name__}", code="embedded.graph") from error
 
