@@ -35,7 +35,8 @@ _EXPIRED: Final = GraphError(190, "Error validating access token: Session has ex
 
 class WhatsAppEmulator(People, Emulator):
     """Cloud API on loopback. Faults by method (`messages`, `media`, `get`), phone_number_id and recipient: see
-    devkit/emulators/base.py and `_FAULTS`; for deliveries the method is `webhook` with `duplicate` and `out_of_order`.
+    devkit/emulators/base.py and `_FAULTS`; for deliveries the method is `webhook` with `duplicate` and `out_of_order`. Name the
+    method: a fault for any method is used up by whatever comes first, deliveries included.
 
     `late_errors`: a closed window or a blocked recipient is accepted and fails by status, as in reality; otherwise it is
     refused at once. `open_chats`: anybody has an open window. `receipts`: sent and delivered follow each message.
