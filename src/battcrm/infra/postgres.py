@@ -13,6 +13,7 @@ import orjson
 
 from battcrm.kit.clock import SystemClock
 from battcrm.kit.errors import BattError, Transient
+from battcrm.kit.text import dumps
 
 Pool = asyncpg.Pool
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
@@ -53,7 +54,7 @@ async def _prepare(connection: asyncpg.Connection) -> None:
 
 
 def _encode(value: Any) -> str:
-    return orjson.dumps(value).decode()
+    return dumps(value).decode()
 
 
 async def follow_database_clock(clock: SystemClock, pool: Pool) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any, Final
+from uuid import UUID
 
 import orjson
 
@@ -59,4 +60,11 @@ def _loads_tolerant(body: bytes | str) -> Any:
 
 def dumps(value: Any) -> bytes:
     """Encode to compact UTF-8 JSON; UUID, datetime and dataclasses are supported natively."""
-    return orjson.dumps(value, option=orjson.OPT_UTC_Z)
+    return orjson.dumps(value, default=_subclassed, option=orjson.OPT_UTC_Z)
+
+
+def _subclassed(value: Any) -> str:
+    """Orjson takes UUID itself but not the database driver's subclass of it."""
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"not JSON: {type(value).__name__}")

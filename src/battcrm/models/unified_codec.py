@@ -9,6 +9,7 @@ from uuid import UUID
 
 import orjson
 
+from battcrm.kit.text import dumps
 from battcrm.models.unified import (
     Ad,
     Attachment,
@@ -32,7 +33,7 @@ from battcrm.models.unified import (
 
 def encode(message: UnifiedMessage) -> bytes:
     """JSON without the raw object, which is stored beside it as bytes."""
-    return orjson.dumps(replace(message, raw={}))
+    return dumps(replace(message, raw={}))
 
 
 def decode(payload: bytes) -> UnifiedMessage:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from battcrm.kit.ids import IdFactory
+from battcrm.kit.text import dumps
 from battcrm.models.situation import GraphFacts, Quote
 from battcrm.pipeline.knowledge import to_json
 from battcrm.pipeline.turn_types import Branch, TurnOutcome
@@ -25,7 +26,7 @@ def decision_rows(outcome: TurnOutcome, ids: IdFactory) -> Iterator[tuple[Any, .
             branch.plan.action.value,
             branch.plan.reason,
             _inputs(outcome, branch),
-            [{"action": action, "because": because} for action, because in branch.plan.rejected],
+            dumps([{"action": action, "because": because} for action, because in branch.plan.rejected]).decode(),
             {**outcome.versions, "plan": branch.plan.version, "template": branch.plan.template},
             outcome.cost_microrub,
         )

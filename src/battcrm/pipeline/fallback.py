@@ -21,7 +21,8 @@ def internal_error(turn: TurnInput, engine: TurnEngine, detail: str) -> TurnOutc
     plan = Plan(
         Action.OPERATOR,
         REASON,
-        template="operator",
+        template="handover",
+        variables={"cause": "other", "phone": None, "reason": REASON, "device": ""},
         handover=Handover(REASON, said or "?", "", detail[:200]),
         control=Control.HUMAN,
         version="fallback-1",

@@ -20,7 +20,7 @@ _ORPHAN_STEP: Final = timedelta(seconds=2)
 
 # Tenants are taken one processor at a time (transaction-scoped advisory lock), which keeps every dialog in arrival
 # order across processors; a busy tenant is passed over, not waited for.
-_CLAIM: Final = """
+_PICKED: Final = """
 WITH RECURSIVE tenants AS (
   (SELECT i.tenant_id FROM inbox i WHERE i.tenant_id > $1 AND i.bucket = ANY($2) ORDER BY i.tenant_id LIMIT 1)
   UNION ALL
@@ -39,14 +39,14 @@ WITH RECURSIVE tenants AS (
 )
 """
 TAKE: Final = (
-    _CLAIM
+    _PICKED
     + """
 DELETE FROM inbox i USING picked p WHERE i.tenant_id = p.tenant_id AND i.inbox_id = p.inbox_id
 RETURNING i.tenant_id, i.inbox_id, i.channel_id, i.raw_id, i.payload, i.received_at, i.attempts
 """
 )
 MARK: Final = (
-    _CLAIM
+    _PICKED
     + """
 UPDATE inbox i SET attempts = i.attempts + 1 FROM picked p
 WHERE i.tenant_id = p.tenant_id AND i.inbox_id = p.inbox_id

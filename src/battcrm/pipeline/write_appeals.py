@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -36,12 +36,12 @@ INSERT INTO appeal (tenant_id, appeal_id, client_id, dialog_id, episode_id, numb
   model, device_class, repair_types, part_owner, known, asked, expecting, options, misunderstood, quoted_low,
   quoted_high, parent_id, handover, opened_at, touched_at, closed_at)
 SELECT tenant_id, appeal_id, client_id, dialog_id, episode_id, number, status, control, appeal_type, brand, model,
-  device_class, ARRAY(SELECT jsonb_array_elements_text(repair_types)), part_owner, known,
-  ARRAY(SELECT jsonb_array_elements_text(asked)), expecting, ARRAY(SELECT jsonb_array_elements_text(options)),
-  misunderstood, quoted_low, quoted_high, parent_id, handover, $24, $24, CASE WHEN closed THEN $24 END
+  device_class, string_to_array(repair_types, E'\\x1f'), part_owner, known,
+  string_to_array(asked, E'\\x1f'), expecting, string_to_array(options, E'\\x1f'),
+  misunderstood, quoted_low, quoted_high, parent_id, handover, $24::timestamptz, $24, CASE WHEN closed THEN $24 END
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::bigint[], $7::text[], $8::text[], $9::text[],
-  $10::text[], $11::text[], $12::text[], $13::jsonb[], $14::text[], $15::jsonb[], $16::jsonb[], $17::text[],
-  $18::jsonb[], $19::smallint[], $20::bigint[], $21::bigint[], $22::uuid[], $23::jsonb[], $25::bool[])
+  $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::jsonb[], $16::text[], $17::text[],
+  $18::text[], $19::smallint[], $20::bigint[], $21::bigint[], $22::uuid[], $23::jsonb[], $25::bool[])
   AS a(tenant_id, appeal_id, client_id, dialog_id, episode_id, number, status, control, appeal_type, brand, model,
   device_class, repair_types, part_owner, known, asked, expecting, options, misunderstood, quoted_low, quoted_high,
   parent_id, handover, closed)
@@ -49,15 +49,15 @@ FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::bigi
 _CHANGED_APPEALS: Final = """
 UPDATE appeal a SET dialog_id = n.dialog_id, episode_id = n.episode_id, status = n.status, control = n.control,
   appeal_type = n.appeal_type, brand = n.brand, model = n.model, device_class = n.device_class,
-  repair_types = ARRAY(SELECT jsonb_array_elements_text(n.repair_types)), part_owner = n.part_owner, known = n.known,
-  asked = ARRAY(SELECT jsonb_array_elements_text(n.asked)), expecting = n.expecting,
-  options = ARRAY(SELECT jsonb_array_elements_text(n.options)), misunderstood = n.misunderstood,
+  repair_types = string_to_array(n.repair_types, E'\\x1f'), part_owner = n.part_owner, known = n.known,
+  asked = string_to_array(n.asked, E'\\x1f'), expecting = n.expecting,
+  options = string_to_array(n.options, E'\\x1f'), misunderstood = n.misunderstood,
   quoted_low = coalesce(n.quoted_low, a.quoted_low), quoted_high = coalesce(n.quoted_high, a.quoted_high),
   handover = CASE WHEN n.handover = '{}'::jsonb THEN a.handover ELSE n.handover END,
-  touched_at = $24, closed_at = CASE WHEN n.closed THEN coalesce(a.closed_at, $24) END, version = a.version + 1
+  touched_at = $24::timestamptz, closed_at = CASE WHEN n.closed THEN coalesce(a.closed_at, $24) END, version = a.version + 1
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::bigint[], $7::text[], $8::text[], $9::text[],
-  $10::text[], $11::text[], $12::text[], $13::jsonb[], $14::text[], $15::jsonb[], $16::jsonb[], $17::text[],
-  $18::jsonb[], $19::smallint[], $20::bigint[], $21::bigint[], $22::uuid[], $23::jsonb[], $25::bool[])
+  $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::jsonb[], $16::text[], $17::text[],
+  $18::text[], $19::smallint[], $20::bigint[], $21::bigint[], $22::uuid[], $23::jsonb[], $25::bool[])
   AS n(tenant_id, appeal_id, client_id, dialog_id, episode_id, number, status, control, appeal_type, brand, model,
   device_class, repair_types, part_owner, known, asked, expecting, options, misunderstood, quoted_low, quoted_high,
   parent_id, handover, closed)
@@ -65,7 +65,7 @@ WHERE a.tenant_id = n.tenant_id AND a.appeal_id = n.appeal_id
 """
 _EPISODES: Final = """
 INSERT INTO episode AS e (tenant_id, episode_id, appeal_id, started_as, started_at, first_answer_at, turns, cost_microrub)
-SELECT tenant_id, episode_id, appeal_id, started_as, $7, CASE WHEN answered THEN $7 END, 1, cost
+SELECT tenant_id, episode_id, appeal_id, started_as, $7::timestamptz, CASE WHEN answered THEN $7 END, 1, cost
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bool[], $6::bigint[])
   AS n(tenant_id, episode_id, appeal_id, started_as, answered, cost)
 ON CONFLICT (tenant_id, episode_id) DO UPDATE SET turns = e.turns + 1,
@@ -147,12 +147,12 @@ def _appeal_row(outcome: TurnOutcome, change: AppealChange, number: int) -> tupl
         known.brand.value if known.brand else None,
         known.model.value if known.model else None,
         known.device_class,
-        [f.value for f in known.repair_types],
+        _joined(f.value for f in known.repair_types),
         known.part_owner.value if known.part_owner else None,
         to_json(known),
-        list(change.asked),
+        _joined(change.asked),
         change.expecting,
-        list(change.options),
+        _joined(change.options),
         change.misunderstood,
         low,
         high,
@@ -160,6 +160,11 @@ def _appeal_row(outcome: TurnOutcome, change: AppealChange, number: int) -> tupl
         change.handover,
         change.status in CLOSED,
     )
+
+
+def _joined(values: Iterable[str]) -> str:
+    """A list inside an array parameter: the driver takes nested lists for a second dimension."""
+    return "\x1f".join(values)
 
 
 def appeal_events(outcomes: Sequence[TurnOutcome], locked: dict[tuple[UUID, UUID], Any]) -> list[Event]:

@@ -11,6 +11,7 @@ from uuid import UUID
 from battcrm.events.catalogue import Event, SuggestionMade
 from battcrm.infra.postgres import Connection, columns
 from battcrm.kit.ids import IdFactory, bucket_of
+from battcrm.kit.text import dumps
 from battcrm.models.outgoing import OutButton
 from battcrm.models.situation import Action, Draft
 from battcrm.pipeline.settings import DialogSettings
@@ -39,8 +40,8 @@ FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::te
 """
 _SUGGEST: Final = """
 INSERT INTO suggestion (tenant_id, suggestion_id, appeal_id, dialog_id, turn_id, drafts, state, created_at)
-SELECT tenant_id, suggestion_id, appeal_id, dialog_id, turn_id, drafts, 'open', $7
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::jsonb[])
+SELECT tenant_id, suggestion_id, appeal_id, dialog_id, turn_id, drafts::jsonb, 'open', $7
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[])
   AS s(tenant_id, suggestion_id, appeal_id, dialog_id, turn_id, drafts)
 """
 
@@ -81,7 +82,7 @@ class Replies:
         view = outcome.input.dialog
         appeal_id = branch.change.appeal_id if branch.change else None
         suggestion_id = self._ids.new()
-        drafts = [{"text": d.text, "buttons": buttons_json(d.buttons)} for d in branch.drafts]
+        drafts = dumps([{"text": d.text, "buttons": buttons_json(d.buttons)} for d in branch.drafts]).decode()
         self._suggestions.append((view.tenant_id, suggestion_id, appeal_id, view.dialog_id, outcome.turn_id, drafts))
         self.events.append(
             SuggestionMade(view.tenant_id, outcome.input.client_id, appeal_id, view.dialog_id, suggestion_id)

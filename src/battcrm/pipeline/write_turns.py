@@ -23,8 +23,12 @@ FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid
 _DECISIONS: Final = """
 INSERT INTO decision (tenant_id, decision_id, turn_id, client_id, dialog_id, appeal_id, action, reason, inputs,
                       alternatives, versions, cost_microrub, created_at)
-SELECT *, $13 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[],
-  $9::jsonb[], $10::jsonb[], $11::jsonb[], $12::bigint[])
+SELECT tenant_id, decision_id, turn_id, client_id, dialog_id, appeal_id, action, reason, inputs, alternatives::jsonb,
+       versions, cost, $13
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[],
+  $9::jsonb[], $10::text[], $11::jsonb[], $12::bigint[])
+  AS d(tenant_id, decision_id, turn_id, client_id, dialog_id, appeal_id, action, reason, inputs, alternatives, versions,
+       cost)
 """
 _MARK: Final = """
 UPDATE message m SET appeal_id = n.appeal_id FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS n(tenant_id, message_id,
