@@ -154,7 +154,7 @@ def repair(text: str, kind: str, translit: bool) -> str:
         return _repair_code(text)
     if chars.has_latin(text) and chars.has_cyrillic(text):
         text = _one_script(text)
-    if _STRETCHED.search(text):
+    if _STRETCHED.search(text) and text not in vocabulary():
         text = _shorten(text)
     if text.isascii():
         return _from_latin(text, translit)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from typing import Final
 
 _CONSONANT_ENDINGS: Final = ("", "а", "у", "ом", "е", "ы", "ов", "ам", "ами", "ах", "и")
-KINDS: Final = ("brand", "family", "line", "mod")
+NAME_FILES: Final = ("phones.tsv", "devices.tsv", "rides.tsv", "lines.tsv")
+_WORD: Final = re.compile(r"[a-z]{3,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +56,6 @@ def aliases() -> dict[str, Alias]:
 
 @lru_cache(maxsize=1)
 def vocabulary() -> frozenset[str]:
-    """Words that must not be taken for slips or foreign words: every alias of two letters or more."""
-    return frozenset(form for form in aliases() if len(form) > 1)
+    """Words that must not be taken for slips or foreign words: aliases and the words of model names."""
+    named = {word for file in NAME_FILES for cells in data_lines(file) for word in _WORD.findall(cells[-1].lower())}
+    return frozenset((*(form for form in aliases() if len(form) > 1), *named))

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final, Protocol
 
 from battcrm.extraction import normalise_chars as chars
-from battcrm.extraction.gazetteer.aliases import Alias, aliases
+from battcrm.extraction.gazetteer.aliases import Alias, aliases, vocabulary
 from battcrm.extraction.gazetteer.fuzzy import near_alias
 from battcrm.extraction.normalise_morph import is_word
 from battcrm.extraction.normalise_numbers import names_model
@@ -25,6 +25,7 @@ LETTERS: Final[dict[str, tuple[str, ...]]] = {
     "р": ("r", "p"), "с": ("s", "c"), "т": ("t",), "у": ("u", "y"), "ф": ("f",), "х": ("x", "h"), "ц": ("c",),
     "э": ("e",), "ю": ("u",),
 }  # fmt: skip
+_MODIFIERS: Final = Alias("mod", (), "", "")
 _GLUE: Final = frozenset("-_‑–—")
 
 
@@ -134,7 +135,7 @@ def shape_of(norm: str, kind: str, glued: bool) -> Shape:
 def _word_shape(norm: str) -> Shape:
     glued = _split_glued(norm)
     if glued is not None:
-        return Shape((glued,), aliases()[_head_of(norm)], False)
+        return Shape((glued,), aliases()[_head_of(norm)] if _head_of(norm) else _MODIFIERS, False)
     if norm.isascii():
         return Shape(((norm,),), None, False)
     near = near_alias(norm)
@@ -154,6 +155,8 @@ def _code_readings(code: str) -> tuple[tuple[str, ...], ...]:
 def _part_options(part: str) -> tuple[tuple[str, ...], ...]:
     if part.isdigit():
         return ((part,),)
+    if chars.has_latin(part) and chars.has_cyrillic(part):
+        part = chars.to_latin_shape(part)
     if len(part) == 1:
         return tuple((letter,) for letter in LETTERS.get(part, (part,)))
     alias = aliases().get(part)
@@ -175,18 +178,18 @@ def _letter_readings(part: str) -> tuple[tuple[str, ...], ...]:
 @lru_cache(maxsize=20_000)
 def _split_glued(word: str) -> tuple[str, ...] | None:
     """Atoms of several aliases written as one word ("айфонхр", "redminotepro"), or None."""
-    if len(word) < _MIN_GLUED or (chars.has_cyrillic(word) and is_word(word)):
+    if len(word) < _MIN_GLUED or word in vocabulary() or (chars.has_cyrillic(word) and is_word(word)):
         return None
     head = _head_of(word)
-    if not head or head == word:
+    if head == word:
         return None
-    return _rest(word[len(head) :], aliases()[head].atoms)
+    return _rest(word[len(head) :], aliases()[head].atoms) if head else _rest(word, ())
 
 
 def _rest(tail: str, done: tuple[str, ...]) -> tuple[str, ...] | None:
     if not tail:
         return done
-    for size in range(len(tail), 1, -1):
+    for size in range(len(tail), 2 if not done else 1, -1):
         alias = aliases().get(tail[:size])
         if alias is not None and alias.kind in ("line", "mod", "family"):
             found = _rest(tail[size:], done + alias.atoms)

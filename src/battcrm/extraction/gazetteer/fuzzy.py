@@ -10,9 +10,11 @@ from rapidfuzz.distance import OSA
 
 from battcrm.extraction import normalise_chars as chars
 from battcrm.extraction.gazetteer.aliases import Alias, aliases
+from battcrm.extraction.gazetteer.neutral import is_neutral
 from battcrm.extraction.normalise_morph import is_word
 
 _MIN_LETTERS: Final = 5
+_MIN_MODIFIER: Final = 4
 _TWO_SLIPS: Final = 8
 
 
@@ -24,6 +26,21 @@ def _targets() -> dict[bool, list[str]]:
 
 def _worth(alias: Alias) -> bool:
     return alias.kind in ("brand", "family")
+
+
+@lru_cache(maxsize=20_000)
+def near_modifier(word: str) -> bool:
+    """Whether an unknown word looks like a misspelt modifier ("ультрра", "промаакс"): enough to doubt a shorter name."""
+    if len(word) < _MIN_MODIFIER or not word.isalpha() or word in aliases() or is_neutral(word):
+        return False
+    if chars.has_cyrillic(word) and is_word(word):
+        return False
+    return process.extractOne(word, _modifiers(), scorer=OSA.distance, score_cutoff=1) is not None
+
+
+@lru_cache(maxsize=1)
+def _modifiers() -> list[str]:
+    return [form for form, alias in aliases().items() if len(form) >= _MIN_MODIFIER and alias.kind == "mod"]
 
 
 @lru_cache(maxsize=20_000)

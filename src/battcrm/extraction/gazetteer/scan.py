@@ -11,6 +11,7 @@ from typing import Final
 from battcrm.extraction.gazetteer.aliases import aliases
 from battcrm.extraction.gazetteer.catalogue import Catalogue, Named
 from battcrm.extraction.gazetteer.cells import Cell
+from battcrm.extraction.gazetteer.fuzzy import near_modifier
 from battcrm.extraction.gazetteer.neutral import is_neutral
 from battcrm.extraction.normalise_morph import has_case, is_word
 
@@ -75,7 +76,11 @@ def _extend(catalogue: Catalogue, paths: list[str], cell: Cell) -> list[str]:
 
 def _whole_word(cells: Sequence[Cell], at: int) -> bool:
     """The name ends where the word ends: nothing alphanumeric is glued after it."""
-    return at + 1 >= len(cells) or not cells[at + 1].glued or not cells[at + 1].norm[0].isalnum()
+    if at + 1 >= len(cells) or not cells[at + 1].glued:
+        return True
+    if cells[at + 1].norm == "." and at + 2 < len(cells) and cells[at + 2].glued and cells[at + 2].kind == "number":
+        return False
+    return not cells[at + 1].norm[0].isalnum()
 
 
 def _may_be_letter(cells: Sequence[Cell], at: int) -> bool:
@@ -162,7 +167,7 @@ def _is_lone_modifier(cells: Sequence[Cell], at: int) -> bool:
 def _is_modifier(cells: Sequence[Cell], at: int) -> bool:
     alias = cells[at].alias
     if alias is None or alias.kind != "mod":
-        return _is_foreign(cells, at)
+        return near_modifier(cells[at].norm) or _is_foreign(cells, at)
     if cells[at].norm in ("nfc", "нфс", "нфц", "dual"):
         return False
     return cells[at].norm != "про" or not _is_about(cells, at)

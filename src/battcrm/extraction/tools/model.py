@@ -22,6 +22,7 @@ _NEAR: Final = 5
 _BETWEEN: Final = frozenset(
     ("и", "или", "а", ",", "/", "либо", "ой", "нет", "точнее", "вернее", ".", "-", "то", "есть", "еще")
 )
+_REST: Final = 3
 _MAX_BETWEEN: Final = 5
 
 
@@ -94,7 +95,15 @@ class _Reader:
                 start = floor if not found or found[-1].model or found[-1].head else found[-1].start
                 head = reversed_tail(self._catalogue, self._cells, head, start, kind)
             return head
-        return bare_at(self._catalogue, self._cells, at, self._scope(at, found), kind)
+        bare = bare_at(self._catalogue, self._cells, at, self._scope(at, found), kind)
+        return None if bare is not None and self._is_rest(found, bare) else bare
+
+    def _is_rest(self, found: list[Found], bare: Found) -> bool:
+        """Whether the name is the unread end of a device named just before ("самсунг xx30 pro"), not another device."""
+        if not found or found[-1].model or not found[-1].head:
+            return False
+        gap = bare.start - found[-1].end
+        return gap <= _REST and (found[-1].open or bare.brand != found[-1].brand)
 
     def _scope(self, at: int, found: list[Found]) -> str:
         """The maker a name without one may belong to: of a brand-only mention before, of a list, or known."""

@@ -169,8 +169,7 @@ def _view(cells: Sequence[Cell], first: int, end: int, scope: str, fillers: bool
 def _counted(cells: Sequence[Cell], view: list[int], match: Match) -> bool:
     """The name ends in a number that counts something ("айфон 2 года", "самсунг за 5 тыс")."""
     last = view[match.end - 1]
-    number = cells[last].kind == "number" and last > 0
-    return number and words.counts_something(cells, last)
+    return cells[last].kind == "number" and words.counts_something(cells, last)
 
 
 def _speaks_of_model(cells: Sequence[Cell], end: int) -> bool:

@@ -75,9 +75,13 @@ def line_name(cells: Sequence[Cell], start: int, end: int, brand: str, device_cl
 
 
 def _past_fillers(cells: Sequence[Cell], at: int) -> int:
-    while at < len(cells) and (cells[at].norm in ("модель", "модели", ":") or words.class_at(cells, at)):
+    while at < len(cells) and (cells[at].norm in ("модель", "модели", ":") or _is_class_word(cells, at)):
         at += 1
     return at
+
+
+def _is_class_word(cells: Sequence[Cell], at: int) -> bool:
+    return bool(words.class_at(cells, at)) and not (at + 1 < len(cells) and cells[at + 1].glued)
 
 
 def _consume(cells: Sequence[Cell], first: int, parts: tuple[str, ...]) -> int | None:

@@ -115,6 +115,28 @@ UNITS: Final = frozenset(
         "лошадь",
     ]
 )
+_ONE: Final = frozenset(
+    [
+        "год",
+        "месяц",
+        "неделя",
+        "неделю",
+        "день",
+        "час",
+        "минута",
+        "минуту",
+        "тысяча",
+        "тысячу",
+        "рубль",
+        "процент",
+        "штука",
+        "штуку",
+    ]
+)
+_FEW: Final = frozenset(
+    ["года", "месяца", "недели", "дня", "часа", "минуты", "тысячи", "рубля", "процента", "штуки", "раза"]
+)
+_MANY: Final = frozenset(["лет", "месяцев", "недель", "дней", "часов", "минут", "тысяч", "рублей", "процентов", "штук"])
 _TIME_PREPOSITIONS: Final = frozenset(("в", "к", "до", "после", "около", "через", "за", "с", "от", "часов", "примерно"))
 _AGE_HOLDERS: Final = frozenset(
     [
@@ -237,6 +259,21 @@ def class_at(cells: Sequence[Cell], at: int) -> str | None:
     return table.get(cell.norm) or table.get(cell.lemma)
 
 
+def _agrees(number: str, unit: str) -> bool:
+    """Russian counts agree: "2 года" but "5 лет". "13 год назад" is a model and then a time; "2016 года" is a year."""
+    if not number.isdigit():
+        return True
+    if len(number) == 4 and number.startswith("20") and unit.startswith("год"):
+        return False
+    tail = int(number) % 100
+    last = tail % 10 if not 10 < tail < 20 else 0
+    if unit in _ONE:
+        return last == 1
+    if unit in _FEW:
+        return last in (2, 3, 4)
+    return unit not in _MANY or last not in (1, 2, 3, 4)
+
+
 def _is_note(cells: Sequence[Cell], at: int) -> bool:
     after = cells[at + 1] if at + 1 < len(cells) else None
     before = cells[at - 1].alias if at else None
@@ -250,7 +287,7 @@ def counts_something(cells: Sequence[Cell], at: int) -> bool:
         return False
     after = cells[at + 1]
     if after.norm in UNITS or after.lemma in UNITS:
-        return True
+        return _agrees(cells[at].norm, after.norm)
     if after.kind == "number":
         return after.norm in ("000", "00", "500") or (
             cells[at].norm.isdigit() and len(after.norm) == 3 and after.norm[1:] == "00"
