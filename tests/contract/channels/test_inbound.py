@@ -96,8 +96,9 @@ def test_authentic_is_accepted_and_forged_is_not(harness: Harness, kind: str) ->
 
 @pytest.mark.parametrize("kind", harness_kinds())
 def test_an_account_without_secrets_accepts_nothing(harness: Harness, kind: str) -> None:
-    bare = replace(harness.account, secrets={})
-    assert not manifest_of(kind).verify(harness.authentic(harness.inbound["text"].body), bare).ok
+    bare, body = replace(harness.account, secrets={}), harness.inbound["text"].body
+    for request in (harness.authentic(body), *harness.forged(body)):
+        assert not manifest_of(kind).verify(request, bare).ok
 
 
 @pytest.mark.parametrize("kind", harness_kinds())
