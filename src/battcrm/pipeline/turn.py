@@ -11,7 +11,7 @@ from uuid import UUID
 from battcrm.kit.clock import Clock
 from battcrm.kit.ids import IdFactory
 from battcrm.models.config import Section, TenantConfig
-from battcrm.models.facts import AppealType, Fact, Hypothesis, Reading
+from battcrm.models.facts import AppealType, Completion, Fact, Hypothesis, Reading
 from battcrm.models.situation import (
     Action,
     AppealStatus,
