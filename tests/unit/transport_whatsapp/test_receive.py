@@ -13,6 +13,7 @@ from battcrm.devkit.emulators.base import Fault
 from battcrm.devkit.emulators.whatsapp import WhatsAppEmulator
 from battcrm.infra.http import AioHttp
 from battcrm.kit.errors import BattError, Invalid
+from battcrm.models.outgoing import OutButton
 from battcrm.models.unified import UnifiedMessage
 from battcrm.transport.base import ChannelAccount, WebhookRequest
 from battcrm.transport.whatsapp.lifecycle import WhatsAppLifecycle
@@ -153,8 +154,6 @@ async def test_statuses_name_the_row_that_was_sent(wa: WhatsAppEmulator, http: A
 
 
 async def test_a_press_brings_our_payload_back(wa: WhatsAppEmulator, http: AioHttp) -> None:
-    from battcrm.models.outgoing import OutButton
-
     async with subscribed(wa, http) as at:
         sent = await sender(wa, http).send(command(buttons=((OutButton("Согласен", "q:ok"),),)))
         wa.press(NUMBER, BSUID, "Согласен")
