@@ -143,7 +143,13 @@ def generate(seed: int, n: int = 2000, months: int = 18, *, now: datetime) -> Hi
     shop = _Shop(random.Random(seed), months * 30.4)
     ages = sorted((shop.days * shop.rng.random() ** 1.15 for _ in range(n)), reverse=True)
     repairs = [shop.repair(number, now - timedelta(days=age), age) for number, age in enumerate(ages, 1)]
-    return History(tuple(repairs), tuple(shop.price_list(now)))
+    return History(tuple(_as_known_at(now, entry) for entry in repairs), tuple(shop.price_list(now)))
+
+
+def _as_known_at(now: datetime, entry: PastRepair) -> PastRepair:
+    """What is finished only after `now` is still open."""
+    unfinished = entry.closed_at is not None and entry.closed_at > now
+    return replace(entry, status="open", closed_at=None) if unfinished else entry
 
 
 class _Shop:
