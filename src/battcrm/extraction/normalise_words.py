@@ -205,7 +205,7 @@ def _repair_code(text: str) -> str:
     if _OVERLONG.search(text):
         text = _OVERLONG.sub(r"\1", text)
     ordinal = _ORDINAL.fullmatch(text)
-    if ordinal and ordinal.group(2) in ORDINAL_TAILS and len(ordinal.group(2)) > 1:
+    if ordinal and ordinal.group(2) in ORDINAL_TAILS and (len(ordinal.group(2)) > 1 or ordinal.group(2) == "й"):
         return ordinal.group(1)
     return text
 

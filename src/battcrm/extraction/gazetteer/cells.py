@@ -13,18 +13,20 @@ from battcrm.extraction import normalise_chars as chars
 from battcrm.extraction.gazetteer.aliases import Alias, aliases, vocabulary
 from battcrm.extraction.gazetteer.fuzzy import near_alias
 from battcrm.extraction.normalise_morph import is_word
-from battcrm.extraction.normalise_numbers import names_model
+from battcrm.extraction.normalise_numbers import ORDINAL_TAILS, names_model
 
 _PARTS: Final = re.compile(r"\d+|[^\W\d_]+")
 _MAX_READINGS: Final = 12
 _MIN_GLUED: Final = 6
+_MIN_HEAD: Final = 4
 # Readings of a lone Cyrillic letter in a model name: by sound first, by shape second.
 LETTERS: Final[dict[str, tuple[str, ...]]] = {
     "а": ("a",), "б": ("b",), "в": ("v", "b"), "г": ("g",), "д": ("d",), "е": ("e",), "з": ("z",), "и": ("i",),
-    "і": ("i",), "й": ("i",), "к": ("k",), "л": ("l",), "м": ("m",), "н": ("n", "h"), "о": ("o",), "п": ("p",),
+    "і": ("i",), "к": ("k",), "л": ("l",), "м": ("m",), "н": ("n", "h"), "о": ("o",), "п": ("p",),
     "р": ("r", "p"), "с": ("s", "c"), "т": ("t",), "у": ("u", "y"), "ф": ("f",), "х": ("x", "h"), "ц": ("c",),
     "э": ("e",), "ю": ("u",),
 }  # fmt: skip
+_RUNS: Final = re.compile(r"[a-z]+|[^a-z]+")
 _MODIFIERS: Final = Alias("mod", (), "", "")
 _GLUE: Final = frozenset("-_‑–—")
 
@@ -85,9 +87,18 @@ def cells_of(tokens: Sequence[TokenLike], decimals: frozenset[str]) -> list[Cell
     count = len(tokens)
     while at < count:
         token = tokens[at]
+        parts = _glued_head(token.norm) if token.kind == "code" else None
+        if parts is not None:
+            out.extend(_two_cells(parts, at, token.glued))
+            at += 1
+            continue
         size, norm = _joined(tokens, at, decimals) if token.kind == "number" else (1, token.norm)
-        shape = shape_of(norm, token.kind, token.glued)
-        spelled = token.kind == "number" and token.text != token.norm and names_model(token.text)
+        shape = shape_of(norm, token.kind)
+        spelled = (
+            token.kind == "number"
+            and (token.text != token.norm or (size == 3 and "." not in norm))
+            and names_model(token.text)
+        )
         out.append(
             Cell(
                 norm, token.lemma, token.kind, shape.readings, shape.alias, shape.fuzzy,
@@ -98,9 +109,38 @@ def cells_of(tokens: Sequence[TokenLike], decimals: frozenset[str]) -> list[Cell
     return out
 
 
+def _two_cells(parts: tuple[str, str], at: int, glued: bool) -> list[Cell]:
+    """Cells of a maker and a name written as one token ("iphone13pro")."""
+    head, tail = parts
+    kind = "number" if tail.isdigit() else "code"
+    first, second = shape_of(head, "word"), shape_of(tail, kind)
+    return [
+        Cell(head, head, "word", first.readings, first.alias, False, at, at, glued, False),
+        Cell(tail, tail, kind, second.readings, second.alias, False, at, at, True, False),
+    ]
+
+
+@lru_cache(maxsize=20_000)
+def _glued_head(code: str) -> tuple[str, str] | None:
+    """("iphone", "13pro") of "iphone13pro"; None when the code does not begin with a maker or line."""
+    letters = _PARTS.match(code)
+    if letters is None or len(letters.group()) < _MIN_HEAD or letters.group().isdigit():
+        return None
+    head = _head_of(letters.group())
+    if not head:
+        return None
+    shorter = aliases().get(head[:-1])
+    if shorter == aliases()[head] and shorter.brand == "Samsung" and head.endswith("а"):
+        head = head[:-1]
+    return head, code[len(head) :]
+
+
 def _joined(tokens: Sequence[TokenLike], at: int, decimals: frozenset[str]) -> tuple[int, str]:
     token = tokens[at]
-    if at + 2 < len(tokens) and tokens[at + 1].text in ".," and tokens[at + 1].glued and tokens[at + 2].glued:
+    linked = at + 2 < len(tokens) and tokens[at + 1].glued and tokens[at + 2].glued
+    if linked and tokens[at + 1].text == "-" and tokens[at + 2].text in ORDINAL_TAILS:
+        return 3, token.norm
+    if linked and tokens[at + 1].text in ".,":
         joined = f"{token.norm}.{tokens[at + 2].norm}"
         if joined in decimals:
             return 3, joined
@@ -114,12 +154,12 @@ def _joined(tokens: Sequence[TokenLike], at: int, decimals: frozenset[str]) -> t
 
 
 @lru_cache(maxsize=50_000)
-def shape_of(norm: str, kind: str, glued: bool) -> Shape:
+def shape_of(norm: str, kind: str) -> Shape:
     """Readings and alias of a written form; cached by form."""
     if kind == "number":
         return Shape(((norm,),), None, False)
     if kind == "punct":
-        return Shape((("plus",),) if norm == "+" and glued else (), None, False)
+        return Shape((("plus",),) if norm == "+" else (), None, False)
     if kind == "emoji":
         return Shape((), None, False)
     alias = aliases().get(norm)
@@ -156,7 +196,7 @@ def _part_options(part: str) -> tuple[tuple[str, ...], ...]:
     if part.isdigit():
         return ((part,),)
     if chars.has_latin(part) and chars.has_cyrillic(part):
-        part = chars.to_latin_shape(part)
+        return _mixed_options(part)
     if len(part) == 1:
         return tuple((letter,) for letter in LETTERS.get(part, (part,)))
     alias = aliases().get(part)
@@ -168,6 +208,15 @@ def _part_options(part: str) -> tuple[tuple[str, ...], ...]:
     if part.isascii():
         return ((part,),)
     return _letter_readings(part) if len(part) <= 3 else ()
+
+
+def _mixed_options(part: str) -> tuple[tuple[str, ...], ...]:
+    """Latin and Cyrillic letters in one run: look-alikes, else two words glued ("proплюс")."""
+    shape = chars.to_latin_shape(part)
+    if shape.isascii():
+        return _part_options(shape)
+    runs = [aliases().get(run) for run in _RUNS.findall(part)]
+    return (tuple(atom for alias in runs if alias for atom in alias.atoms),) if all(runs) else ()
 
 
 def _letter_readings(part: str) -> tuple[tuple[str, ...], ...]:

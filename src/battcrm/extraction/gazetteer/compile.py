@@ -41,9 +41,8 @@ _DROPPABLE: Final = frozenset(
         "reno",
         "lumia",
         "playstation",
-        "watch",
-        "armor",
         "nexus",
+        "narzo",
     ]
 )
 

@@ -86,6 +86,8 @@ def _whole_word(cells: Sequence[Cell], at: int) -> bool:
 def _may_be_letter(cells: Sequence[Cell], at: int) -> bool:
     """Whether a lone Cyrillic letter that ended a name is a model letter and not a preposition or conjunction."""
     letter = cells[at].norm
+    if letter == "+":
+        return cells[at].glued or at + 1 >= len(cells) or cells[at + 1].kind in ("punct", "emoji")
     if len(letter) != 1 or letter.isascii() or not letter.isalpha() or cells[at].glued:
         return True
     if letter in _SMALL_WORDS:
@@ -128,8 +130,8 @@ def _blocked(catalogue: Catalogue, cells: Sequence[Cell], end: int, full: list[s
     if at >= len(cells):
         return False
     cell = cells[at]
-    if cell.norm == "+" and cell.glued:
-        return True
+    if cell.norm == "+":
+        return cell.glued or any(catalogue.has(f"{path}plus ") for path in full)
     if cell.kind == "number":
         return _is_open_year(catalogue, cells, at, full)
     if cell.kind == "code":

@@ -95,7 +95,8 @@ class _Reader:
                 start = floor if not found or found[-1].model or found[-1].head else found[-1].start
                 head = reversed_tail(self._catalogue, self._cells, head, start, kind)
             return head
-        bare = bare_at(self._catalogue, self._cells, at, self._scope(at, found), kind)
+        listed = bool(found) and bool(found[-1].model) and self._continues(found[-1], at)
+        bare = bare_at(self._catalogue, self._cells, at, self._scope(at, found), kind, listed=listed)
         return None if bare is not None and self._is_rest(found, bare) else bare
 
     def _is_rest(self, found: list[Found], bare: Found) -> bool:

@@ -52,19 +52,23 @@ _ANSWER_WORDS: Final = frozenset(
     ]
 )
 _LONE_WORDS: Final = frozenset(("xr", "xs"))
+_FIRST_MODIFIERS: Final = frozenset(("se", "xr", "xs", "x", "s", "z", "gt"))
 _WORD_NAMES: Final = frozenset(("|steam deck ", "|steam deck oled ", "|steam deck lcd ", "|joy con ", "|watch ultra "))
 _SPACED_SMALL: Final = frozenset("скоувиаея")
 
 
 def bare_at(
-    catalogue: Catalogue, cells: Sequence[Cell], start: int, scope: str, device_class: str | None
+    catalogue: Catalogue, cells: Sequence[Cell], start: int, scope: str, device_class: str | None, *, listed: bool
 ) -> Found | None:
-    """A model name at `start` without its maker. `scope` is the maker known from elsewhere ("" when none)."""
+    """A model name at `start` without its maker. `scope` is the maker known from elsewhere ("" when none).
+
+    `listed`: the place continues a list of that maker's models ("айфон 11, 12 и 13 про").
+    """
     cell = cells[start]
-    if not _may_begin(cells, start):
+    if not _may_begin(catalogue, cells, start):
         return None
     if scope:
-        found = _in_scope(catalogue, cells, start, scope, device_class)
+        found = _in_scope(catalogue, cells, start, scope, device_class, listed=listed)
         if found is not None:
             return found
     if cell.kind == "number" and words.is_time_or_age(cells, start):
@@ -75,22 +79,28 @@ def bare_at(
     return _found(catalogue, match, device_class, BARE, "bare")
 
 
-def _may_begin(cells: Sequence[Cell], start: int) -> bool:
+def _may_begin(catalogue: Catalogue, cells: Sequence[Cell], start: int) -> bool:
     cell = cells[start]
     if not cell.readings or cell.kind in ("punct", "emoji"):
         return False
-    if start > 0 and cell.glued and cells[start - 1].norm not in "(,\"'«-+!?:;.":
+    if start > 0 and cell.glued and cells[start - 1].norm not in "(,\"'«-+!?:;./":
         return False
     if cell.kind == "word" and len(cell.norm) == 1:
         follower = cells[start + 1] if start + 1 < len(cells) else None
-        if follower is None or follower.kind not in ("number", "code", "punct"):
+        if follower is None or not (follower.kind in ("number", "code", "punct") or _is_line(follower)):
             return False
         led = start > 0 and cells[start - 1].norm in ("на", "для", "от", "модель", "у")
         return cell.norm.isascii() or led or cell.norm not in _SPACED_SMALL
     if cell.kind == "word":
         alias = cell.alias
-        return (alias is not None and alias.kind in ("line", "mod")) or (cell.norm.isascii() and len(cell.norm) < 4)
+        if alias is not None:
+            return alias.kind == "line" or cell.readings[0][0] in _FIRST_MODIFIERS
+        return cell.norm.isascii() and catalogue.has(f"|{cell.norm} ")
     return True
+
+
+def _is_line(cell: Cell) -> bool:
+    return cell.alias is not None and cell.alias.kind == "line"
 
 
 def _is_name(cells: Sequence[Cell], match: Match) -> bool:
@@ -108,17 +118,21 @@ def _is_name(cells: Sequence[Cell], match: Match) -> bool:
 
 
 def _in_scope(
-    catalogue: Catalogue, cells: Sequence[Cell], start: int, scope: str, device_class: str | None
+    catalogue: Catalogue, cells: Sequence[Cell], start: int, scope: str, device_class: str | None, *, listed: bool
 ) -> Found | None:
     match = match_at(catalogue, cells, start, scope)
     if match is None:
         return None
     numeric = match.end == start + 1 and cells[start].kind == "number"
-    if numeric and not _numeric_answer(cells, start):
+    if numeric and not (_is_listed(cells, start) if listed else _numeric_answer(cells, start)):
         return None
     if not numeric and cells[start].kind == "word" and not _is_name(cells, match) and not match.blocked:
         return None
     return _found(catalogue, match, device_class, CONTEXT, "context")
+
+
+def _is_listed(cells: Sequence[Cell], start: int) -> bool:
+    return not words.counts_something(cells, start) and not words.counts_plural(cells, start)
 
 
 def _numeric_answer(cells: Sequence[Cell], start: int) -> bool:
@@ -132,7 +146,10 @@ def _numeric_answer(cells: Sequence[Cell], start: int) -> bool:
         return False
     if words.counts_plural(cells, start):
         return False
-    return start > 0 and (cells[start - 1].norm in _LEADS or cells[start].spelled)
+    if start == 0:
+        return False
+    last = start + 1 >= len(cells) or cells[start + 1].kind in ("punct", "emoji")
+    return cells[start - 1].norm in _LEADS or cells[start].spelled or (last and cells[start - 1].norm in ",:")
 
 
 def _found(catalogue: Catalogue, match: Match, device_class: str | None, confidence: float, how: str) -> Found | None:

@@ -180,10 +180,18 @@ def _speaks_of_model(cells: Sequence[Cell], end: int) -> bool:
         return False
     cell = cells[at]
     if cell.kind == "number":
-        return not words.is_time_or_age(cells, at)
+        return not words.is_time_or_age(cells, at) and not _is_size(cells, at)
     if cell.kind == "code":
         return bool(cell.readings) and not _is_storage(cell)
     return cell.alias is not None and cell.alias.kind in ("line", "mod") and at == end
+
+
+def _is_size(cells: Sequence[Cell], at: int) -> bool:
+    """A screen size said of a television set."""
+    sized = cells[at].norm.isdigit() and 19 <= int(cells[at].norm) <= 110
+    return sized and any(
+        words.class_at(cells, place) == "tv" for place in range(max(0, at - 4), min(len(cells), at + 3))
+    )
 
 
 def _is_storage(cell: Cell) -> bool:
