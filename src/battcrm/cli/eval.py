@@ -8,11 +8,16 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
 from battcrm.kit.errors import BattError, Invalid
+
+if TYPE_CHECKING:
+    from battcrm.extraction.dispatcher import RuleReader
+    from battcrm.extraction.evaluation.dataset import Example
+    from battcrm.extraction.gazetteer.catalogue import Catalogue
 
 app = typer.Typer(help="Measure against labelled data.", no_args_is_help=True)
 
@@ -74,7 +79,7 @@ def _measure(file: Path, mode: Mode, html: Path | None) -> dict[str, Any]:
     return report
 
 
-async def _with_model(reader: Any, catalogue: Any, examples: Any) -> dict[str, Any]:
+async def _with_model(reader: RuleReader, catalogue: Catalogue, examples: list[Example]) -> dict[str, Any]:
     from battcrm.cli.eval_model import measure
 
     try:

@@ -13,9 +13,49 @@ SHORT: Final = 6
 """An answer of at most this many words is read as an answer to the question."""
 
 _OWN: Final = frozenset(
-    ["свой", "своя", "свою", "свое", "свои", "своим", "своей", "мой", "моя", "мою", "моё", "мое", "моим", "моей", "собственный", "собственная", "есть", "куплен", "куплена", "купил", "купила", "привезу", "принесу"]
+    [
+        "свой",
+        "своя",
+        "свою",
+        "свое",
+        "свои",
+        "своим",
+        "своей",
+        "мой",
+        "моя",
+        "мою",
+        "моё",
+        "мое",
+        "моим",
+        "моей",
+        "собственный",
+        "собственная",
+        "есть",
+        "куплен",
+        "куплена",
+        "купил",
+        "купила",
+        "привезу",
+        "принесу",
+    ]
 )
-_SHOPS: Final = frozenset(["ваш", "ваша", "вашу", "ваше", "вашим", "вашей", "ваши", "нету", "ставьте", "закажите", "оригинал", "копия", "ваших"])
+_SHOPS: Final = frozenset(
+    [
+        "ваш",
+        "ваша",
+        "вашу",
+        "ваше",
+        "вашим",
+        "вашей",
+        "ваши",
+        "нету",
+        "ставьте",
+        "закажите",
+        "оригинал",
+        "копия",
+        "ваших",
+    ]
+)
 _FIELD_OF: Final = {
     "device": "model",
     "repair": "repair_types",
@@ -72,6 +112,8 @@ def fill(
     option = chosen(question, reading.signals, text)
     main = reading.main
     if option is not None:
+        # A bare "2" is the option's number and nothing else: not a model, not a quantity.
+        main = Hypothesis() if reading.signals.choice is not None else main
         main = _with_option(main, question.field, option, read_option)
     elif question.field == "part_owner" and main.part_owner is None:
         main = replace(main, part_owner=_owner(line))

@@ -12,7 +12,9 @@ from battcrm.extraction.rules.match import CLAUSE, Hit, sentence
 from battcrm.extraction.tools.model import DeviceMention
 from battcrm.models.facts import Candidate, Fact
 
-_LINKS: Final = frozenset(["и", "или", "на", "для", "еще", "тоже", "также", "плюс", "потом", "а", "за", "по", "у", "#dev", "экран", "стекло"]) - {
+_LINKS: Final = frozenset(
+    ["и", "или", "на", "для", "еще", "тоже", "также", "плюс", "потом", "а", "за", "по", "у", "#dev", "экран", "стекло"]
+) - {
     "экран",
     "стекло",
 }

@@ -10,7 +10,7 @@ from typing import Final
 
 from battcrm.extraction.profanity import is_profane
 from battcrm.extraction.rules.line import Line
-from battcrm.extraction.rules.match import Hit, Word, special
+from battcrm.extraction.rules.match import Hit, Word, class_of
 from battcrm.models.facts import Signals
 
 _PHONE_LIKE: Final = re.compile(r"(?:\+|\b)\d[\d\s()\-.]{8,18}\d")
@@ -22,7 +22,7 @@ _OWN_SITES: Final = re.compile(
 )
 _ORDER: Final = re.compile(
     r"(?:заказ\w*|квитанц\w*|квиток|наряд\w*|заявк\w*|договор\w*|номер\w*|ремонт\w*|№|#)\s*(?:номер\w*|№|#|n|:)?\s*"
-    r"([a-zа-я]{0,3}[-/]?\d{1,7}(?:[-/]\d{1,6})?)(?![\d\w])",
+    r"([a-zа-я]{0,3}[-/]?\d{1,7}(?:[-/]\d{1,6})?)(?![\d\w]|\s*[\d(])",
     re.IGNORECASE,
 )
 _STOP: Final = frozenset({"стоп", "stop", "отпишите", "отписаться", "отпишись", "хватит", "unsubscribe"})
@@ -33,8 +33,30 @@ _ORDINALS: Final = {
     "перв": 1, "втор": 2, "трет": 3, "четверт": 4, "пят": 5, "шест": 6, "седьм": 7, "восьм": 8, "девят": 9,
 }  # fmt: skip
 _CHOICE_FILLER: Final = frozenset(
-    ["вариант", "вариантик", "пункт", "номер", "выбираю", "беру", "пожалуйста", "плиз", "давайте", "мне", "наверное", "наверно", "думаю", "под", "цифра", "№", "я"]
+    [
+        "вариант",
+        "вариантик",
+        "пункт",
+        "номер",
+        "выбираю",
+        "беру",
+        "пожалуйста",
+        "плиз",
+        "давайте",
+        "мне",
+        "наверное",
+        "наверно",
+        "думаю",
+        "под",
+        "цифра",
+        "№",
+        "я",
+    ]
 )
+_ENDING: Final = range(1, 4)
+_LONG_CHOICE: Final = 40
+_WORD: Final = re.compile(r"\w+")
+_DISGUISED: Final = re.compile(r"\w+[@*$][\w@*$]+")
 _MIN_LETTERS: Final = 12
 _UKRAINIAN: Final = re.compile(r"[іїєґ]", re.IGNORECASE)
 
@@ -50,7 +72,7 @@ def read_signals(texts: Sequence[str], line: Line, hits: Sequence[Hit], *, trans
         wants_operator="wants_operator" in said,
         opt_out=_opt_out(line, said),
         spam="spam" in said or _advertises(whole),
-        profanity=any(is_profane(word.norm) for word in line.words),
+        profanity=_profane(whole, line),
         threat="threat" in said,
         off_topic="off_topic" in said,
         injection="injection" in said,
@@ -59,15 +81,15 @@ def read_signals(texts: Sequence[str], line: Line, hits: Sequence[Hit], *, trans
         order_numbers=find_orders(texts),
         language=language_of(whole, translit=translit),
     )
-    return _with_answers(signals, line, said)
+    return _with_answers(signals, texts, line, said)
 
 
-def _with_answers(signals: Signals, line: Line, said: set[str]) -> Signals:
+def _with_answers(signals: Signals, texts: Sequence[str], line: Line, said: set[str]) -> Signals:
     agrees = "agrees" in said or (not line.words and bool(_YES_EMOJI & set("".join(line.emoji))))
     declines = "declines" in said or (not line.words and bool(_NO_EMOJI & set("".join(line.emoji))))
     if agrees and declines:
         agrees = False
-    return replace(signals, agrees=agrees, declines=declines, choice=_choice(line))
+    return replace(signals, agrees=agrees, declines=declines, choice=_choice(texts))
 
 
 def _small_talk(line: Line) -> str:
@@ -75,8 +97,7 @@ def _small_talk(line: Line) -> str:
     words = line.words
     if not words or line.devices:
         return ""
-    greet, thanks, small = special("@greet"), special("@thanks"), special("@small|@polite")
-    kinds = [_kind(word, greet, thanks, small) for word in words]
+    kinds = [_kind(word) for word in words]
     if not all(kinds):
         return ""
     if "thanks" in kinds:
@@ -84,12 +105,18 @@ def _small_talk(line: Line) -> str:
     return "greeting" if "greeting" in kinds else ""
 
 
-def _kind(word: Word, greet: frozenset[int], thanks: frozenset[int], small: frozenset[int]) -> str:
-    if word.classes & thanks:
+def _kind(word: Word) -> str:
+    if class_of("@thanks") in word.classes:
         return "thanks"
-    if word.classes & greet:
+    if class_of("@greet") in word.classes:
         return "greeting"
-    return "small" if word.classes & small else ""
+    return "small" if class_of("@small|@polite") in word.classes else ""
+
+
+def _profane(text: str, line: Line) -> bool:
+    if any(is_profane(word.norm) for word in line.words):
+        return True
+    return any(is_profane(piece) for piece in _DISGUISED.findall(text.lower()))
 
 
 def _opt_out(line: Line, said: set[str]) -> bool:
@@ -104,15 +131,19 @@ def _advertises(text: str) -> bool:
     return bool(_URL.search(text)) and not _OWN_SITES.search(text) and len(text) > 40
 
 
-def _choice(line: Line) -> int | None:
-    """1..9 when the message is nothing but a choice: "2", "второй", "вариант 3"."""
-    norms = [word.norm for word in line.words if word.norm not in _CHOICE_FILLER]
-    if len(norms) != 1:
+def _choice(texts: Sequence[str]) -> int | None:
+    """1..9 when the last message is nothing but a choice: "2", "второй", "вариант 3"."""
+    if not texts or len(texts[-1]) > _LONG_CHOICE:
         return None
-    word = norms[0]
-    if word.isdigit():
-        return int(word) if 1 <= int(word) <= 9 and len(word) == 1 else None
-    return next((n for stem, n in _ORDINALS.items() if word.startswith(stem) and len(word) <= len(stem) + 3), None)
+    words = [word for word in _WORD.findall(texts[-1].lower()) if word not in _CHOICE_FILLER]
+    if len(words) != 1:
+        return None
+    word = words[0]
+    if word.isdecimal():
+        return int(word) if len(word) == 1 and word != "0" else None
+    return next(
+        (n for stem, n in _ORDINALS.items() if word.startswith(stem) and len(word) - len(stem) in _ENDING), None
+    )
 
 
 def find_phones(texts: Sequence[str]) -> tuple[str, ...]:

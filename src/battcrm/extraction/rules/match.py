@@ -79,11 +79,12 @@ def _in_lexicon(word: str) -> bool:
 
 
 @cache
-def barrier() -> int:
-    """The class of words that a gap inside a fault pattern never jumps over."""
-    return load_rules().classes.of("@barrier")
+def class_of(expression: str) -> int:
+    """The number of a word class that the tables or `EXTRA_CLASSES` name."""
+    return load_rules().classes.of(expression)
 
 
+@cache
 def special(*names: str) -> frozenset[int]:
     """Classes of pseudo-words such as `#dev`."""
     table = load_rules().classes
@@ -129,7 +130,11 @@ def _guarded(rule: Rule, words: tuple[Word, ...], at: int) -> bool:
         return True
     first, last = sentence(words, at)
     for guard in rule.guards:
-        if guard.cls >= 0 and not guard.whole and any(guard.cls in words[i].classes for i in range(first, last)) is not guard.wanted:
+        if (
+            guard.cls >= 0
+            and not guard.whole
+            and any(guard.cls in words[i].classes for i in range(first, last)) is not guard.wanted
+        ):
             return False
     return True
 
@@ -172,7 +177,7 @@ def _match_gap(rule: Rule, step: int, at: int, words: tuple[Word, ...], start: i
             return -1
         if not element.over_not and words[place].norm in _NEGATIONS:
             return -1
-        if rule.book == FIRST_BOOK and barrier() in words[place].classes:
+        if rule.book == FIRST_BOOK and class_of("@barrier") in words[place].classes:
             return -1
     return -1
 

@@ -17,6 +17,8 @@ from battcrm.extraction.rules.pattern import WORD, Classes, Rule, parse_element,
 from battcrm.kit.errors import Invalid
 
 TABLES: Final = ("words.rules", "repair.rules", "type.rules", "parts.rules", "signals.rules")
+EXTRA_CLASSES: Final = ("@barrier", "@greet", "@thanks", "@small|@polite")
+"""Word classes that code asks about although no pattern may use them."""
 FIRST_BOOK: Final = "repair"
 _SECTION: Final = re.compile(r"\[(\w+)\.([\w-]+)(?:\s+([\d.]+))?(?:\s+(\w+))?\]")
 _COMMENT: Final = re.compile(r"(^|\s\s)#\s.*$")
@@ -46,7 +48,8 @@ def load_rules() -> RuleSet:
         _read_sets(text, classes)
     for name, text in texts.items():
         rules.extend(_read_rules(name, text, classes))
-    classes.of("@barrier")
+    for expression in EXTRA_CLASSES:
+        classes.of(expression)
     early = [rule for rule in rules if rule.book == FIRST_BOOK]
     late = [rule for rule in rules if rule.book != FIRST_BOOK]
     return RuleSet(classes, _index(early), _index(late), tuple(rules))

@@ -10,7 +10,19 @@ from battcrm.extraction.rules.match import Hit, scan
 from battcrm.models.facts import Fact, Method
 
 _BREAKABLE: Final = frozenset(
-    {"back_glass", "housing", "camera", "hinge", "keyboard", "button", "charging_port", "wheel", "joystick", "other", "cleaning"}
+    {
+        "back_glass",
+        "housing",
+        "camera",
+        "hinge",
+        "keyboard",
+        "button",
+        "charging_port",
+        "wheel",
+        "joystick",
+        "other",
+        "cleaning",
+    }
 )
 _PLACES: Final = frozenset({"screen", "button", "housing", "keyboard"})
 _AT: Final = frozenset({"на", "из", "под", "в", "по", "при", "через"})
@@ -57,7 +69,7 @@ def _superseded(hit: Hit, found: Sequence[Hit], line: Line) -> bool:
 
 
 def _is_place(hit: Hit, line: Line) -> bool:
-    """"на экране", "из-под кнопки": where something is seen, not what is broken."""
+    """Where something is seen ("на экране", "из-под кнопки"), not what is broken."""
     if hit.first == 0 or line.words[hit.first].before > 0:
         return False
     return line.words[hit.first - 1].norm in _AT

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from battcrm.extraction.rules.line import Line
-from battcrm.extraction.rules.match import Hit
+from battcrm.extraction.rules.match import Hit, sentence
 from battcrm.models.facts import AppealType, Fact, Method
 
 _WEIGHTS: Final = {"ask": 3.0, "tell": 2.0, "": 2.0, "soft": 1.5, "hint": 1.0}
-_ANCHORED: Final = frozenset({"warranty", "status"})
+_ASK: Final = 3.0
+_OVER_REPAIR: Final = frozenset({"warranty", "sell"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ def type_fact(hits: Sequence[Hit], repairs: Iterable[Hit], line: Line) -> Fact |
     cues += [_repair_cue(hit) for hit in repairs]
     if not cues:
         return None
-    cues = _settle(cues)
+    cues = _settle(cues, line)
     best = max(cues, key=lambda cue: (cue.weight, cue.place, cue.confidence))
     rivals = {cue.value for cue in cues if cue.weight == best.weight and cue.value != best.value}
     confidence = best.confidence - (0.06 if rivals else 0.0)
@@ -50,11 +51,20 @@ def _repair_cue(hit: Hit) -> Cue:
     return Cue(AppealType.REPAIR, 1 if bare else 2, hit.last, 0.86 if bare else 0.93, source, hit.first)
 
 
-def _settle(cues: list[Cue]) -> list[Cue]:
-    """Meaning that does not depend on order: a price or a part belongs to the wish to buy or sell it."""
-    asked = {cue.value for cue in cues if cue.weight == 3}
+def _settle(cues: list[Cue], line: Line) -> list[Cue]:
+    """Meaning that does not depend on order: what a price, a part or a request for repair belongs to."""
+    asked = {cue.value for cue in cues if cue.weight == _ASK}
     if asked & {"purchase", "sell", "warranty", "status"}:
-        cues = [cue for cue in cues if not (cue.value == "repair" and cue.weight < 3)]
-    if "repair" in {cue.value for cue in cues} and asked <= {"info", "other"}:
-        return [cue for cue in cues if cue.value != "other"]
-    return cues
+        cues = [cue for cue in cues if not (cue.value == "repair" and cue.weight < _ASK)]
+    masters = [cue for cue in cues if cue.weight == _ASK and cue.value in _OVER_REPAIR]
+    return [cue for cue in cues if not any(_outranks(master, cue, line) for master in masters)]
+
+
+def _outranks(master: Cue, cue: Cue, line: Line) -> bool:
+    """A complaint asks for repair anyway, wherever it does; a sale does so only in its own sentence."""
+    if cue.value != AppealType.REPAIR:
+        return False
+    if master.value == AppealType.WARRANTY:
+        return True
+    first, last = sentence(line.words, master.first)
+    return first <= cue.first < last

@@ -1,0 +1,96 @@
+"""The pattern language of the rule tables: each element does what the description says."""
+
+from __future__ import annotations
+
+import pytest
+
+from battcrm.extraction.normalise import normalise
+from battcrm.extraction.rules import match
+from battcrm.extraction.rules.line import build
+from battcrm.extraction.rules.pattern import Classes, Rule, parse_element, parse_guards
+from battcrm.extraction.rules.table import load_rules
+from battcrm.kit.errors import Invalid
+
+
+def _holds(pattern: str, text: str) -> bool:
+    """Whether a pattern of its own little table matches a text."""
+    classes = Classes()
+    classes.sets["@barrier"] = []
+    body, _, guards = pattern.partition(" / ")
+    elements = tuple(parse_element(part, classes) for part in body.split())
+    needs = frozenset(e.cls for e in elements if e.kind == 0 and not e.optional)
+    rule = Rule("t", "v", 1.0, "", elements, parse_guards(guards, classes), needs, pattern)
+    words = tuple(_word(word, classes) for word in build([normalise(text)], [()]).words)
+    places: dict[int, list[int]] = {}
+    for index, word in enumerate(words):
+        for cls in word.classes:
+            places.setdefault(cls, []).append(index)
+    return all(need in places for need in needs) and bool(
+        list(match._hits(rule, words, places, frozenset({"scooter"})))
+    )
+
+
+def _word(word: match.Word, classes: Classes) -> match.Word:
+    found = set(classes.exact.get(word.norm, ()))
+    for size in range(1, len(word.norm) + 1):
+        found |= classes.prefix.get(word.norm[:size], set())
+        found |= classes.suffix.get(word.norm[-size:], set())
+    return match.Word(word.norm, word.start, word.end, word.message, word.before, frozenset(found), word.question)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "holds"),
+    [
+        ("экран*", "поменять экраны", True),
+        ("*яли", "вы меняли", True),
+        ("экран ~1 разбит", "экран вдребезги разбит", True),
+        ("экран ~1 разбит", "экран в полный хлам разбит", False),
+        ("экран ~2 разбит", "экран, телефон разбит", False),
+        ("экран ~~2 разбит", "экран, телефон разбит", True),
+        ("экран ~~2 разбит", "экран. телефон разбит", False),
+        ("экран ~~~2 разбит", "экран. телефон разбит", True),
+        ("экран ~2 разбит", "экран не разбит", False),
+        ("экран ~!2 разбит", "экран не разбит", True),
+        ("экран !защит*", "экран защитный", False),
+        ("экран !защит*", "экран, защитный", True),
+        ("!не работает", "не работает", False),
+        ("!не работает", "все работает", True),
+        ("^ да", "да, конечно", True),
+        ("^ да", "ну да", False),
+        ("готов $", "телефон готов", True),
+        ("готов $", "готов приехать", False),
+        ("готов $?", "телефон готов?", True),
+        ("готов $?", "телефон готов.", False),
+        ("мой ,", "экран мой, айфон", True),
+        ("мой ,", "экран мой разбит", False),
+        ("не ?очень работает", "не работает", True),
+        ("не ?очень работает", "не очень работает", True),
+        ("газ / with %scooter", "газ", True),
+        ("газ / no %scooter", "газ", False),
+        ("экран / no стекло", "экран и стекло", False),
+        ("экран / no стекло", "экран. стекло", True),
+        ("экран / never стекло", "экран. стекло", False),
+        ("экран / text стекло", "экран. стекло", True),
+    ],
+)
+def test_element(pattern: str, text: str, holds: bool) -> None:
+    assert _holds(pattern, text) is holds
+
+
+@pytest.mark.parametrize("pattern", ["~x экран", "@nosuchset"])
+def test_malformed_pattern_is_refused(pattern: str) -> None:
+    classes = Classes()
+    with pytest.raises(Invalid):
+        [parse_element(part, classes) for part in pattern.split()]
+
+
+def test_malformed_guard_is_refused() -> None:
+    with pytest.raises(Invalid):
+        parse_guards("unless экран", Classes())
+
+
+def test_tables_load_and_name_their_rules() -> None:
+    table = load_rules()
+    assert len(table.rules) > 500
+    assert all(0 < rule.confidence <= 1 for rule in table.rules)
+    assert {rule.book for rule in table.rules} == {"repair", "type", "part", "signal"}

@@ -1,0 +1,69 @@
+"""Phrases as customers write them: wish, faults and whose part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.extraction.reader import read, repairs, sure
+
+_TABLE = Path(__file__).parents[3] / "data" / "extraction" / "phrases.tsv"
+
+
+def _rows() -> list[tuple[str, ...]]:
+    lines = _TABLE.read_text("utf-8").splitlines()
+    return [tuple(line.split("\t")) for line in lines if line.strip() and not line.startswith("#")]
+
+
+@pytest.mark.parametrize(("text", "wish", "faults", "owner"), _rows())
+def test_phrase(text: str, wish: str, faults: str, owner: str) -> None:
+    main = read(text).main
+    assert sure(main.appeal_type) == (None if wish == "-" else wish)
+    if faults != "?":
+        assert repairs(main) == {fault for fault in faults.split(",") if fault != "-"}
+    assert sure(main.part_owner) == (None if owner == "-" else owner)
+
+
+def test_every_repair_type_has_rules() -> None:
+    from battcrm.extraction.rules.table import load_rules
+    from battcrm.models.facts import REPAIR_TYPES
+
+    covered = {rule.value for rule in load_rules().rules if rule.book == "repair"}
+    assert set(REPAIR_TYPES) <= covered
+
+
+def test_facts_point_into_the_original_text() -> None:
+    text = "Добрый день!!  Ёлки, РАЗБИЛ экран на редми 9"
+    fact = read(text).main.repair_types[0]
+    span = fact.spans[0]
+    assert text[span.start : span.end].casefold() == "разбил экран"
+    assert fact.source.startswith("repair.screen: ")
+
+
+def test_spans_name_the_message() -> None:
+    fact = read("привет", "у меня айфон 11", "не заряжается").main.repair_types[0]
+    assert (fact.value, fact.spans[0].message, fact.spans[0].start) == ("charging_port", 2, 0)
+
+
+def test_typo_and_transliteration_reach_the_same_rule() -> None:
+    clean, typo, latin = (read(text).main for text in ("батарею поменять", "аккамулятор поминять", "batareyu pomenyat"))
+    assert repairs(clean) == repairs(typo) == repairs(latin) == {"battery"}
+
+
+def test_two_devices_keep_their_own_faults() -> None:
+    reading = read("айфон 11 батарея, а на редми 9 экран разбит, сколько?")
+    assert [(sure(h.brand), repairs(h)) for h in reading.hypotheses] == [("Apple", {"battery"}), ("Xiaomi", {"screen"})]
+
+
+def test_named_together_share_the_wish() -> None:
+    reading = read("поменять экраны на айфон 11 и айфон 12")
+    assert [(sure(h.model), repairs(h)) for h in reading.hypotheses] == [
+        ("iPhone 11", {"screen"}),
+        ("iPhone 12", {"screen"}),
+    ]
+
+
+def test_a_device_only_mentioned_is_not_a_hypothesis() -> None:
+    reading = read("раньше был айфон 7, а сейчас на редми 9 не работает камера")
+    assert [sure(h.model) for h in reading.hypotheses] == ["Redmi 9"]
