@@ -6,7 +6,6 @@ import os
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
-import redis
 from pytest_socket import socket_allow_hosts
 
 from tests.support.database import migrated_database, wipe, with_database
@@ -72,6 +71,8 @@ def redis_url(servers: Servers, worker: str) -> str:
     """This worker's own Redis database number, empty."""
     number = int(worker.removeprefix("gw")) + 1 if worker.startswith("gw") else 0
     url = urlunsplit(urlsplit(servers.redis_url)._replace(path=f"/{number}"))
+    import redis
+
     with redis.Redis.from_url(url) as client:
         client.flushdb()
     return url

@@ -7,7 +7,6 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from battcrm.infra.migrate import upgrade
 from tests.support.servers import exclusive, run_async
 
 _TEMPLATE = "battcrm_template"
@@ -61,6 +60,8 @@ async def wipe(url: str) -> None:
 
 
 async def _migrate(url: str) -> None:
+    from battcrm.infra.migrate import upgrade  # Alembic takes a second, and most tests need no database
+
     await upgrade(url)
     connection = await asyncpg.connect(url, ssl=False)
     try:

@@ -8,8 +8,6 @@ import os
 import urllib.request
 from dataclasses import dataclass
 
-import neo4j
-
 from tests.support.servers import Servers
 
 
@@ -29,6 +27,8 @@ class GraphServer:
 
     def wipe(self) -> None:
         """Remove every node and relationship of this worker's database."""
+        import neo4j  # as slow to import as a hundred unit tests
+
         with neo4j.GraphDatabase.driver(self.url, auth=self.auth) as driver:
             driver.execute_query("MATCH (n) DETACH DELETE n", database_=self.database)
 

@@ -160,7 +160,9 @@ async def said(child: subprocess.Popen[str]) -> str:
     return (await asyncio.to_thread(child.stdout.readline)).strip()
 
 
-async def test_servers_end_with_a_parent_that_is_killed_and_recover(stopped_after: Path) -> None:
+@pytest.mark.parametrize("parent_mode", [0o700, 0o755])
+async def test_servers_end_with_a_parent_that_is_killed_and_recover(stopped_after: Path, parent_mode: int) -> None:
+    stopped_after.parent.chmod(parent_mode)  # as root: in a user namespace, or as the user nobody
     with spawn_child(stopped_after, "owned") as child:
         assert await said(child) == "up"
         before = pids(stopped_after)

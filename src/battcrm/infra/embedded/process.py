@@ -58,6 +58,8 @@ def spawn(
     thread that lives as long as the process, because Linux counts the thread. Elsewhere the server is found again
     by its record at the next start.
     """
+    for earlier in tuple(_children):
+        reap(earlier)  # one that was killed from outside
     with log.open("ab") as output:
         child = subprocess.Popen(  # noqa: S603 - programs of our own packages, no shell
             [str(part) for part in argv],
@@ -126,14 +128,16 @@ def reap(pid: int) -> int | None:
 
 def is_server(pid: int, started: float, marker: Path) -> bool:
     """Whether `pid` is alive, was created at `started` and names `marker` on its command line."""
-    if pid <= 0:
-        return False
+    alive = pid > 0 and _is_alive(pid, started, marker)
+    if not alive:
+        reap(pid)
+    return alive
+
+
+def _is_alive(pid: int, started: float, marker: Path) -> bool:
     try:
         process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            reap(pid)
-            return False
-        if abs(process.create_time() - started) > _SAME_START_SECONDS:
+        if process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - started) > _SAME_START_SECONDS:
             return False
         return _mentions(process.cmdline(), marker)
     except psutil.Error:
@@ -172,7 +176,7 @@ async def end(pid: int, started: float, marker: Path, ask: signal.Signals, *, gr
 async def _gone(pid: int, started: float, marker: Path, seconds: float) -> bool:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
-    while is_server(pid, started, marker):
+    while is_server(pid, started, marker) or pid in _children:
         if loop.time() > deadline:
             return False
         await asyncio.sleep(_POLL_SECONDS)
