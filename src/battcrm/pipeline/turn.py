@@ -28,7 +28,6 @@ from battcrm.models.situation import (
 )
 from battcrm.pipeline.ports import (
     AppealRouter,
-    Completion,
     Composer,
     Extractor,
     GraphContext,
