@@ -59,6 +59,9 @@ SERVICE_KEYS: Final = frozenset(
 )
 
 
+_FORWARD_KEYS: Final = frozenset({"forward_origin", "forward_from", "forward_from_chat", "forward_sender_name"})
+
+
 def person(user: dict[str, Any], bot_id: str | None) -> Sender:
     """A user (or the chat in whose name somebody writes) as sender."""
     ident = wire.ident(user.get("id"))
@@ -221,6 +224,8 @@ def reply_to(message: dict[str, Any], bot_id: str | None) -> ReplyTo | None:
 
 def forwarded(message: dict[str, Any]) -> Forwarded | None:
     """Where it was forwarded from: `forward_origin` since Bot API 7.0, flat fields before."""
+    if not _FORWARD_KEYS & message.keys():
+        return None
     origin = wire.obj(message.get("forward_origin"))
     people = (
         origin.get("sender_user"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
+from uuid import UUID
 
 from battcrm.kit.errors import Invalid
 from battcrm.models.unified import (
@@ -42,6 +43,28 @@ def parse(body: bytes, account: ChannelAccount | None = None) -> list[UnifiedMes
     return parse_update(document, account)
 
 
+@dataclass(frozen=True, slots=True)
+class _Update:
+    """What all kinds of updates share."""
+
+    number: str
+    raw: dict[str, Any]
+    bot_id: str | None
+    channel_id: UUID | None
+
+    def unified(self, key: str, kind: Kind, conversation: Conversation, **fields: Any) -> UnifiedMessage:
+        return UnifiedMessage(
+            channel="telegram",
+            account_ref=self.bot_id,
+            dedup_key=key,
+            kind=kind,
+            conversation=conversation,
+            raw=self.raw,
+            channel_id=self.channel_id,
+            **fields,
+        )
+
+
 def parse_update(update: dict[str, Any], account: ChannelAccount | None) -> list[UnifiedMessage]:
     """`parse` for an update that is decoded already (long polling)."""
     number = wire.ident(update.get("update_id"))
@@ -53,69 +76,66 @@ def parse_update(update: dict[str, Any], account: ChannelAccount | None) -> list
             continue
         if not isinstance(value, dict):
             raise Invalid("not an object", field=kind, code="not_an_update")
-        found = handle(value, number, account.account_ref if account else None)
-        if found is None:
-            return []
-        return [replace(found, raw=update, channel_id=account.channel_id if account else None)]
+        shared = _Update(
+            number, update, account.account_ref if account else None, account.channel_id if account else None
+        )
+        found = handle(value, shared)
+        return [] if found is None else [found]
     return []
 
 
-def _message(value: dict[str, Any], _: str, bot_id: str | None) -> UnifiedMessage | None:
-    found = _base(value, bot_id)
+def _message(value: dict[str, Any], update: _Update) -> UnifiedMessage | None:
+    """Something said: an ordinary message, a pressed Start, or content that we cannot read but keep visible."""
+    chat, ident = _address(value)
     if read.SERVICE_KEYS & value.keys():
         return None
-    kind = Kind.MESSAGE
-    text, source = found.message.text, None
-    start = _START.fullmatch(text) if text and found.forwarded is None else None
+    kind, source, said = Kind.MESSAGE, None, _said(value, ident, update)
+    text = said["message"].text
+    start = _START.fullmatch(text) if text and text[0] == "/" and said["forwarded"] is None else None
     if start is not None:
         kind = Kind.START
         source = Source(ref=start["ref"].strip()) if start["ref"] else None
-    elif text is None and not found.message.attachments:
+    elif text is None and not said["message"].attachments:
         kind = Kind.UNSUPPORTED
-        found = replace(found, message=replace(found.message, attachments=_unknown(value)))
-    return replace(found, kind=kind, source=source, dedup_key=_key(found, kind))
+        said["message"] = replace(said["message"], attachments=_unknown(value))
+    key = wire.dedup_key(chat.id, ident, kind)
+    return update.unified(key, kind, chat, occurred_at=wire.moment(value.get("date")), source=source, **said)
 
 
-def _edited(value: dict[str, Any], number: str, bot_id: str | None) -> UnifiedMessage | None:
+def _edited(value: dict[str, Any], update: _Update) -> UnifiedMessage | None:
     """A new revision. Two edits within one second share `edit_date`, so the content takes part in the key."""
-    found = _base(value, bot_id)
-    revision = wire.ident(value.get("edit_date")) or number
-    digest = zlib.crc32(repr((found.message.text, found.message.attachments)).encode("utf-8", "replace"))
-    return replace(
-        found,
-        kind=Kind.EDIT,
-        dedup_key=_key(found, "edit", revision, f"{digest:08x}"),
-        occurred_at=wire.moment(value.get("edit_date")) or found.occurred_at,
-    )
+    chat, ident = _address(value)
+    said = _said(value, ident, update)
+    revision = wire.ident(value.get("edit_date")) or update.number
+    digest = zlib.crc32(repr((said["message"].text, said["message"].attachments)).encode("utf-8", "replace"))
+    key = wire.dedup_key(chat.id, ident, "edit", revision, f"{digest:08x}")
+    moment = wire.moment(value.get("edit_date")) or wire.moment(value.get("date"))
+    return update.unified(key, Kind.EDIT, chat, occurred_at=moment, **said)
 
 
-def _base(value: dict[str, Any], bot_id: str | None) -> UnifiedMessage:
+def _address(value: dict[str, Any]) -> tuple[Conversation, str]:
+    """Chat and message id; a message without them cannot be kept."""
     chat = read.conversation(wire.obj(value.get("chat")))
     ident = wire.ident(value.get("message_id"))
     if chat is None or ident is None:
         raise Invalid("message without chat or id", field="chat.id" if chat is None else "message_id")
-    sender = read.person(wire.obj(value.get("from") or value.get("sender_chat")), bot_id)
+    return chat, ident
+
+
+def _said(value: dict[str, Any], ident: str, update: _Update) -> dict[str, Any]:
+    """Fields of a unified message that come from the Message object."""
+    sender = read.person(wire.obj(value.get("from") or value.get("sender_chat")), update.bot_id)
     said = read.content(value, ident, sender)
     own = next((a for a in said.attachments if a.kind == "contact" and a.verified and a.phones), None)
     if own is not None:
         sender = replace(sender, phone=own.phones[0], phone_verified=True)
-    return UnifiedMessage(
-        channel="telegram",
-        account_ref=bot_id,
-        dedup_key="",
-        kind=Kind.MESSAGE,
-        direction=Direction.OUT if sender.is_us else Direction.IN,
-        conversation=chat,
-        occurred_at=wire.moment(value.get("date")),
-        sender=sender,
-        message=said,
-        reply_to=read.reply_to(value, bot_id),
-        forwarded=read.forwarded(value),
-    )
-
-
-def _key(message: UnifiedMessage, *kind: str) -> str:
-    return wire.dedup_key(message.conversation.id, message.message.id, *kind)
+    return {
+        "direction": Direction.OUT if sender.is_us else Direction.IN,
+        "sender": sender,
+        "message": said,
+        "reply_to": read.reply_to(value, update.bot_id),
+        "forwarded": read.forwarded(value),
+    }
 
 
 def _unknown(value: dict[str, Any]) -> tuple[Attachment, ...]:
@@ -128,20 +148,18 @@ def _unknown(value: dict[str, Any]) -> tuple[Attachment, ...]:
     return (Attachment(kind="unknown"),)
 
 
-def _callback(value: dict[str, Any], number: str, bot_id: str | None) -> UnifiedMessage | None:
+def _callback(value: dict[str, Any], update: _Update) -> UnifiedMessage | None:
     """A pressed button. The message may be missing (inline mode) or inaccessible (only chat and id)."""
-    sender = read.person(wire.obj(value.get("from")), bot_id)
+    sender = read.person(wire.obj(value.get("from")), update.bot_id)
     message = wire.obj(value.get("message"))
     chat = read.conversation(wire.obj(message.get("chat")))
     if chat is None and sender.id is None:
         raise Invalid("callback without a chat or a user", field="callback_query.from.id")
     payload = wire.text(value.get("data"))
-    return UnifiedMessage(
-        channel="telegram",
-        account_ref=bot_id,
-        dedup_key=f"update:{number}",
-        kind=Kind.BUTTON,
-        conversation=chat or Conversation(str(sender.id)),
+    return update.unified(
+        f"update:{update.number}",
+        Kind.BUTTON,
+        chat or Conversation(str(sender.id)),
         sender=sender,
         button=Button(
             payload=payload,
@@ -161,7 +179,7 @@ def _title(message: dict[str, Any], payload: str | None) -> str | None:
     return None
 
 
-def _membership(value: dict[str, Any], number: str, bot_id: str | None) -> UnifiedMessage | None:
+def _membership(value: dict[str, Any], update: _Update) -> UnifiedMessage | None:
     """The bot was blocked or unblocked by a person, or removed from or added to a group."""
     chat = read.conversation(wire.obj(value.get("chat")))
     if chat is None:
@@ -170,18 +188,16 @@ def _membership(value: dict[str, Any], number: str, bot_id: str | None) -> Unifi
     after = wire.text(wire.obj(value.get("new_chat_member")).get("status"))
     if after is None or (before is not None and (before in _GONE) == (after in _GONE)):
         return None
-    return UnifiedMessage(
-        channel="telegram",
-        account_ref=bot_id,
-        dedup_key=f"update:{number}",
-        kind=Kind.STOP if after in _GONE else Kind.ALLOW,
-        conversation=chat,
+    return update.unified(
+        f"update:{update.number}",
+        Kind.STOP if after in _GONE else Kind.ALLOW,
+        chat,
         occurred_at=wire.moment(value.get("date")),
-        sender=read.person(wire.obj(value.get("from")), bot_id),
+        sender=read.person(wire.obj(value.get("from")), update.bot_id),
     )
 
 
-def _reaction(value: dict[str, Any], number: str, bot_id: str | None) -> UnifiedMessage | None:
+def _reaction(value: dict[str, Any], update: _Update) -> UnifiedMessage | None:
     """All reactions the person now has on a message; no text = the last one was taken back."""
     chat, target = read.conversation(wire.obj(value.get("chat"))), wire.ident(value.get("message_id"))
     if chat is None or target is None:
@@ -189,13 +205,11 @@ def _reaction(value: dict[str, Any], number: str, bot_id: str | None) -> Unified
     emoji = [
         wire.text(r.get("emoji")) or wire.text(r.get("type")) or "" for r in wire.objects(value.get("new_reaction"))
     ]
-    sender: Sender = read.person(wire.obj(value.get("user") or value.get("actor_chat")), bot_id)
-    return UnifiedMessage(
-        channel="telegram",
-        account_ref=bot_id,
-        dedup_key=f"update:{number}",
-        kind=Kind.REACTION,
-        conversation=chat,
+    sender: Sender = read.person(wire.obj(value.get("user") or value.get("actor_chat")), update.bot_id)
+    return update.unified(
+        f"update:{update.number}",
+        Kind.REACTION,
+        chat,
         occurred_at=wire.moment(value.get("date")),
         sender=sender,
         message=Content(text="".join(emoji) or None),
@@ -203,7 +217,7 @@ def _reaction(value: dict[str, Any], number: str, bot_id: str | None) -> Unified
     )
 
 
-_HANDLERS: Final[dict[str, Callable[[dict[str, Any], str, str | None], UnifiedMessage | None]]] = {
+_HANDLERS: Final[dict[str, Callable[[dict[str, Any], _Update], UnifiedMessage | None]]] = {
     "message": _message,
     "edited_message": _edited,
     "callback_query": _callback,
