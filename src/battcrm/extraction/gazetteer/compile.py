@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -114,6 +115,7 @@ def brand_atom(brand: str) -> str:
     return _brand_atoms().get(brand) or "".join(atoms(brand))
 
 
+@lru_cache(maxsize=1)
 def _brand_atoms() -> dict[str, str]:
     return {alias.brand: alias.atoms[0] for alias in reversed(aliases().values()) if alias.kind == "brand"}
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from battcrm.extraction import normalise_chars as chars
 from battcrm.extraction.gazetteer.aliases import aliases
 from battcrm.extraction.gazetteer.catalogue import Catalogue, Named
 from battcrm.extraction.gazetteer.cells import Cell
@@ -169,7 +170,8 @@ def _is_lone_modifier(cells: Sequence[Cell], at: int) -> bool:
 def _is_modifier(cells: Sequence[Cell], at: int) -> bool:
     alias = cells[at].alias
     if alias is None or alias.kind != "mod":
-        return near_modifier(cells[at].norm) or _is_foreign(cells, at)
+        mixed = chars.has_latin(cells[at].norm) and chars.has_cyrillic(cells[at].norm)
+        return mixed or near_modifier(cells[at].norm) or _is_foreign(cells, at)
     if cells[at].norm in ("nfc", "нфс", "нфц", "dual"):
         return False
     return cells[at].norm != "про" or not _is_about(cells, at)
