@@ -167,15 +167,9 @@ class AioHttp:
         At most one of `json`, `form` (urlencoded; multipart together with `files`) and `raw` (sent as it is).
         """
         mark = SimpleNamespace(sent=False)
-        head = dict(headers or {})
-        data: Any = raw
-        if files is not None:
-            data = _multipart(form, files)
-        elif json is not None:
-            data = dumps(json)
+        head, data = dict(headers or {}), _content(json, form, files, raw)
+        if json is not None:
             head.setdefault("Content-Type", "application/json")
-        elif form is not None:
-            data = dict(form)
         try:
             async with self._pool.session().request(
                 method,
@@ -251,6 +245,16 @@ class AioHttp:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+def _content(
+    json: Any, form: Mapping[str, str] | None, files: Mapping[str, tuple[str, bytes, str]] | None, raw: bytes | None
+) -> Any:
+    if files is not None:
+        return _multipart(form, files)
+    if json is not None:
+        return dumps(json)
+    return dict(form) if form is not None else raw
 
 
 def _multipart(form: Mapping[str, str] | None, files: Mapping[str, tuple[str, bytes, str]]) -> aiohttp.FormData:

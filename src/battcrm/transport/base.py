@@ -129,11 +129,12 @@ class HttpClient(Protocol):
         json: Any = None,
         form: Mapping[str, str] | None = None,
         files: Mapping[str, tuple[str, bytes, str]] | None = None,
+        raw: bytes | None = None,
         params: Mapping[str, str] | None = None,
         timeout: float = 20.0,
         idempotent: bool = False,
     ) -> HttpResponse:
-        """One request, no retries. `idempotent` lets a lost answer be Transient instead of OutcomeUnknown."""
+        """One request, no retries; `raw` is sent as it is. `idempotent` lets a lost answer be Transient instead of OutcomeUnknown."""
         ...
 
 

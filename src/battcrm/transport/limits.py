@@ -32,6 +32,7 @@ class SendLimits:
         self._next = 0.0
         self._gate = 0.0
         self._chats: dict[str, float] = {}
+        self._sweep_at = _KEPT_CHATS
 
     @classmethod
     def of(cls, capabilities: Capabilities, clock: Clock) -> SendLimits:
@@ -62,7 +63,7 @@ class SendLimits:
         self._next = max(self._next, now) + self._step
         if self._chat_step:
             self._chats[chat] = max(self._chats.get(chat, 0.0), now) + self._chat_step
-            if len(self._chats) > _KEPT_CHATS:
+            if len(self._chats) > self._sweep_at:
                 self._forget(now)
         return 0.0
 
@@ -72,5 +73,6 @@ class SendLimits:
             await self._clock.sleep(delay)
 
     def _forget(self, now: float) -> None:
-        """Drop chats whose bucket is full again: forgetting them changes nothing."""
+        """Drop chats whose bucket is full again: forgetting them changes nothing. Amortised over as many bookings."""
         self._chats = {chat: at for chat, at in self._chats.items() if at > now}
+        self._sweep_at = max(_KEPT_CHATS, 2 * len(self._chats))
