@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -14,7 +14,8 @@ from battcrm.models.facts import REPAIR_TYPES
 
 _CURRENCY: Final = re.compile(r"(?:rub|руб(?:лей|ля|ль)?|[рr]|₽|коп)\.?$|^₽", re.IGNORECASE)
 _BLANK: Final = re.compile(r"[\s\u00a0\u2007\u2009\u202f'’]+")
-_AMOUNT: Final = re.compile(r"[+-]?\d[\d.,]*")
+_GROUPED: Final = re.compile(r"([+-]?\d{1,3})((?:\.\d{3})+|(?:,\d{3})+)(?:[.,](\d{1,2}))?", re.ASCII)
+_SIMPLE: Final = re.compile(r"([+-]?\d+)(?:[.,](\d+))?", re.ASCII)
 _MAX_KOPECKS: Final = 10**12
 _FORMATS: Final = ("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%Y/%m/%d", "%d-%m-%Y")
 _CLIENTS: Final = frozenset({"client", "customer", "клиент", "клиента", "клиентская", "своя", "заказчик", "заказчика"})
@@ -65,28 +66,22 @@ def money(value: Any, field: str) -> int | None:
     if raw in ("", "-", "—"):
         return None
     bare = _CURRENCY.sub("", _BLANK.sub("", raw))
-    if _AMOUNT.fullmatch(bare) is None:
+    plain = _plain(bare)
+    if plain is None or len(plain) > 20:
         raise Invalid(f"{raw[:40]!r} is not an amount", field=field, remedy="write it as 12500 or 12 500,00")
-    try:
-        kopecks = int((Decimal(_plain(bare)) * 100).to_integral_value())
-    except InvalidOperation:
-        raise Invalid(f"{raw[:40]!r} is not an amount", field=field, remedy="write it as 12500,00") from None
+    kopecks = int((Decimal(plain) * 100).to_integral_value())
     if not 0 <= kopecks <= _MAX_KOPECKS:
         raise Invalid(f"{raw[:40]!r} is out of range", field=field, remedy="amounts are from 0 to 10 billion roubles")
     return kopecks
 
 
-def _plain(number: str) -> str:
+def _plain(number: str) -> str | None:
     """The amount with a point before kopecks and no other separator. "12.500" is twelve thousand five hundred."""
-    cut = max(number.rfind(","), number.rfind("."))
-    if cut < 0:
-        return number
-    tail, mark = number[cut + 1 :], number[cut]
-    single = number.count(mark) == 1
-    mixed = "," in number and "." in number
-    whole = re.sub(r"[.,]", "", number[:cut])
-    decimal = single and (mixed or len(tail) != 3)
-    return f"{whole}.{tail or 0}" if decimal else whole + tail
+    grouped = _GROUPED.fullmatch(number)
+    if grouped is not None:
+        return f"{grouped[1]}{re.sub('[.,]', '', grouped[2])}.{grouped[3] or 0}"
+    simple = _SIMPLE.fullmatch(number)
+    return None if simple is None else f"{simple[1]}.{simple[2] or 0}"
 
 
 def count(value: Any, field: str) -> int | None:
