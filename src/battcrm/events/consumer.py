@@ -1,0 +1,240 @@
+"""Event processor: feeds the registered consumers from the bus, and from the outbox where the bus lost something.
+
+Entries are acknowledged only after their effects are recorded, so a crash repeats them and `processed` absorbs the
+repetition. Before a group is made anew the database says so, hence a crash in the middle of catching up starts that
+again. Two processors may share the groups; one consumer's events are handled in stream order inside each of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from battcrm.events.bus import START, Claimed, Delivery, Entry, EventBus, GroupMissing
+from battcrm.events.catalogue import Envelope
+from battcrm.events.delivery import Deliverer, DeliveryOptions
+from battcrm.events.positions import KEPT, SLACK, GroupStatus, Position, Positions
+from battcrm.events.registry import Consumer, HandlerRegistry
+from battcrm.infra.postgres import UNAVAILABLE, Pool
+from battcrm.kit.clock import Clock
+from battcrm.kit.errors import Transient
+from battcrm.kit.ids import IdFactory
+
+log = structlog.get_logger(__name__)
+_STALE_POSITION: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerOptions:
+    """`check` seconds between looks at the state of the groups; `idle` seconds until another's work is taken over."""
+
+    batch: int = 200
+    block: float = 5.0
+    check: float = 10.0
+    idle: float = 90.0
+    delivery: DeliveryOptions = field(default_factory=DeliveryOptions)
+
+
+class EventProcessor:
+    """Runs every registered consumer over all shards. `worker` must be unique among processes."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        bus: EventBus,
+        clock: Clock,
+        ids: IdFactory,
+        registry: HandlerRegistry,
+        shards: int,
+        *,
+        worker: str,
+        options: ConsumerOptions | None = None,
+    ) -> None:
+        positions = Positions(pool, clock, shards)
+        chosen = options or ConsumerOptions()
+        self._followers = [
+            Follower(
+                bus,
+                clock,
+                positions,
+                consumer,
+                Deliverer(pool, clock, ids, consumer, chosen.delivery),
+                tuple(range(shards)),
+                worker,
+                chosen,
+            )
+            for consumer in registry
+        ]
+
+    async def run(self) -> None:
+        """Follow until cancelled; what is under way then is delivered again later."""
+        async with asyncio.TaskGroup() as group:
+            for follower in self._followers:
+                group.create_task(follower.run())
+
+
+class Follower:
+    """One consumer, all shards: a single blocking read when there is nothing to do."""
+
+    def __init__(
+        self,
+        bus: EventBus,
+        clock: Clock,
+        positions: Positions,
+        consumer: Consumer,
+        deliverer: Deliverer,
+        shards: Sequence[int],
+        worker: str,
+        options: ConsumerOptions,
+    ) -> None:
+        self._bus = bus
+        self._clock = clock
+        self._positions = positions
+        self._consumer = consumer
+        self._deliverer = deliverer
+        self._shards = shards
+        self._worker = worker
+        self._options = options
+        self._next_check = 0.0
+        self._interrupted = True
+
+    async def run(self) -> None:
+        """Follow until cancelled. With Redis or the database away it waits and goes on where it was."""
+        delay = 0.0
+        while True:
+            try:
+                await self.step()
+                delay = 0.0
+            except GroupMissing:
+                self._next_check = 0.0
+            except (*UNAVAILABLE, Transient) as error:
+                self._interrupted = True
+                delay = min(5.0, max(0.25, delay * 2))
+                log.warning("consumer.waits", consumer=self._consumer.name, error=str(error)[:200], seconds=delay)
+                await self._clock.sleep(delay)
+
+    async def step(self) -> None:
+        """Look after the groups if that is due, then take what is new, waiting for it a little."""
+        if self._interrupted or self._clock.monotonic() >= self._next_check:
+            for shard in self._shards:
+                await self._look_after(shard)
+            self._interrupted = False
+            self._next_check = self._clock.monotonic() + self._options.check
+        for delivery in await self._bus.read(
+            self._name, self._worker, self._shards, count=self._options.batch, block=self._options.block
+        ):
+            await self._take(delivery)
+
+    @property
+    def _name(self) -> str:
+        return self._consumer.name
+
+    async def _look_after(self, shard: int) -> None:
+        generation = await self._bus.generation(shard)
+        position = await self._positions.register(self._name, shard)
+        idle_floor = await self._idle_floor(shard, position)
+        try:
+            state = await self._bus.state(self._name, shard)
+        except GroupMissing:
+            state = None
+        if state is None or state.lost or position.generation != generation:
+            await self._catch_up(shard, position, generation)
+        elif state.oldest is not None and not (state.drained and idle_floor is not None):
+            oldest = state.oldest.event()
+            await self._advance(shard, position, replace(position, time=oldest.occurred_at - SLACK), oldest.seq)
+        elif state.drained and idle_floor is not None:
+            await self._advance(shard, position, idle_floor)
+        if position.status is GroupStatus.BROKEN:
+            log.error("consumer.broken", consumer=self._name, shard=shard, remedy="rebuild what it feeds")
+        await self._unfinished(shard)
+
+    async def _idle_floor(self, shard: int, position: Position) -> Position | None:
+        """A newer place for a shard in which nothing happens: what is not on the bus now is younger than this."""
+        now = self._clock.now()
+        if now - position.time < _STALE_POSITION:
+            return None
+        unpublished = await self._positions.oldest_unpublished(shard)
+        return replace(position, time=min(now, unpublished or now) - SLACK)
+
+    async def _advance(self, shard: int, before: Position, after: Position, seq: int = 0) -> None:
+        if after.time > before.time:
+            await self._positions.store(self._name, shard, after, seq)
+
+    async def _catch_up(self, shard: int, position: Position, generation: str) -> None:
+        """Read from the outbox what the bus may have lost. The group is made only after that is on record."""
+        broken = position.status is GroupStatus.BROKEN or position.time < self._clock.now() - KEPT
+        status = GroupStatus.BROKEN if broken else GroupStatus.CATCHING_UP
+        await self._positions.store(self._name, shard, replace(position, generation="", status=status))
+        await self._bus.ensure_group(self._name, shard)
+        total = 0
+        async for events in self._positions.missed(self._name, shard, self._consumer.types, position.time):
+            await self._deliverer.deliver(events)
+            total += len(events)
+        await self._bus.forgive(self._name, shard)
+        done = GroupStatus.BROKEN if broken else GroupStatus.LIVE
+        await self._positions.store(self._name, shard, replace(position, generation=generation, status=done))
+        log.info("consumer.caught_up", consumer=self._name, shard=shard, events=total)
+
+    async def _unfinished(self, shard: int) -> None:
+        """What this worker was given before a lost connection, then what dead workers left."""
+        if self._interrupted:
+            while (own := await self._bus.reread(self._name, self._worker, shard, count=self._options.batch)).entries:
+                await self._take(own)
+        start = START
+        while True:
+            claimed = await self._bus.claim(
+                self._name, self._worker, shard, idle=self._options.idle, count=self._options.batch, start=start
+            )
+            await self._take_over(shard, claimed)
+            start = claimed.next
+            if start == START:
+                return
+
+    async def _take_over(self, shard: int, claimed: Claimed) -> None:
+        """The oldest of what a worker left may be what killed it: after so many deaths it is put aside.
+
+        From the third delivery on entries are taken and acknowledged singly, so that the guilty one stands first.
+        """
+        limit = self._options.delivery.attempts
+        if max(claimed.attempts.values(), default=0) < 3:
+            await self._take(Delivery(shard, claimed.entries))
+            return
+        for index, entry in enumerate(claimed.entries):
+            deaths = claimed.attempts.get(entry.id, 0)
+            if index == 0 and deaths > limit:
+                for event in self._wanted((entry,)):
+                    await self._deliverer.bury(event, deaths, "its workers died")
+            await self._take(Delivery(shard, (entry,)))
+
+    async def _take(self, delivery: Delivery) -> None:
+        again = {e.event_id for e in self._wanted(delivery.entries, only=True)}
+        await self._deliverer.deliver(self._wanted(delivery.entries), again=again)
+        await self._bus.ack(self._name, delivery.shard, [entry.id for entry in delivery.entries])
+        if any(entry.packed is None for entry in delivery.entries):
+            await self._distrust(delivery.shard)
+
+    async def _distrust(self, shard: int) -> None:
+        """Entries were trimmed while they waited: the next look reads the outbox."""
+        position = await self._positions.register(self._name, shard)
+        await self._positions.store(self._name, shard, replace(position, generation=""))
+        self._next_check = 0.0
+
+    def _wanted(self, entries: Sequence[Entry], *, only: bool = False) -> list[Envelope]:
+        """The events this consumer follows; with `only` those meant for nobody else."""
+        events = []
+        for entry in entries:
+            packed = entry.packed
+            if packed is None or packed.type not in self._consumer.types:
+                continue
+            if packed.only != self._name and (packed.only or only):
+                continue
+            try:
+                events.append(packed.event())
+            except (ValueError, KeyError, TypeError) as error:
+                log.error("event.unreadable", consumer=self._name, entry=entry.id, error=type(error).__name__)
+        return events
