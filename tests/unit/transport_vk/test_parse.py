@@ -69,7 +69,9 @@ def test_a_text_button_is_a_press_with_the_words_kept() -> None:
     assert found["button"] == button(payload="q:813:ok", title="Согласен")
 
 
-@pytest.mark.parametrize("payload", ["not json", "[1]", '{"a":1}', '"x"', '{"command":"стоп"}', '{"p":1}'])
+@pytest.mark.parametrize(
+    "payload", ["not json", "[1]", '{"a":1}', '"x"', '{"command":"стоп"}', '{"p":1}', '{"p":"x","q":1}']
+)
 def test_any_payload_string_is_kept_as_it_is(payload: str) -> None:
     found = one(written(payload=payload))
     assert (found["kind"], found["button"]["payload"]) == ("button", payload)

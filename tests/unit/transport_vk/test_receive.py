@@ -15,10 +15,11 @@ from battcrm.infra.http import AioHttp
 from battcrm.kit.errors import Permanent, Transient
 from battcrm.models.unified import UnifiedMessage
 from battcrm.transport.base import ChannelAccount, WebhookRequest
+from battcrm.transport.vk.client import VkApi
 from battcrm.transport.vk.lifecycle import EVENTS, VkLifecycle
 from battcrm.transport.vk.manifest import MANIFEST
 from battcrm.transport.vk.poll import VkPoller
-from tests.unit.transport_vk.conftest import TOKEN, USER, account
+from tests.unit.transport_vk.conftest import GROUP, TOKEN, USER, account
 
 
 class Door:
@@ -101,6 +102,15 @@ async def test_connecting_again_renews_the_same_server(vk: VkEmulator, http: Aio
         await lifecycle.connect(at.url + "?new=1")
         assert list(vk.communities[TOKEN].servers) == [1]
         assert vk.communities[TOKEN].servers[1].url.endswith("?new=1")
+
+
+async def test_a_server_that_was_added_by_hand_is_taken_over(vk: VkEmulator, http: AioHttp) -> None:
+    async with door(account(vk)) as at:
+        by_hand = {"group_id": GROUP, "url": at.url, "title": "My server", "secret_key": "old"}
+        await VkApi(at.account, http).call("groups.addCallbackServer", by_hand)
+        await connected(vk, http, at)
+        (server,) = vk.communities[TOKEN].servers.values()
+        assert (server.title, server.secret_key) == ("BattCRM", "d3moSecretVk")
 
 
 async def test_a_wrong_confirmation_string_shows_in_the_health(vk: VkEmulator, http: AioHttp) -> None:

@@ -265,6 +265,7 @@ async def test_received_files_are_fetched_with_the_token(wa: WhatsAppEmulator, h
     with pytest.raises(Permanent) as caught:
         await files.fetch(Attachment("photo", ref=media_id), 2)
     assert caught.value.code == "file_too_big"
+    assert wa.numbers[NUMBER].downloads == [media_id]
     with pytest.raises(Permanent):
         await files.fetch(Attachment("photo", ref="404"), 1000)
     with pytest.raises(Permanent):

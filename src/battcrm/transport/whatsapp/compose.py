@@ -103,9 +103,9 @@ def _id(button: OutButton) -> str:
 
 
 def media_body(kind: str, source: dict[str, str], piece: Piece) -> dict[str, Any]:
-    """A media message; `source` is {"id": …} of an upload or {"link": …}. Audio has no caption."""
+    """A media message; `source` is {"id": …} of an upload or {"link": …}."""
     media: dict[str, str] = dict(source)
-    if piece.text and kind != "audio":
+    if piece.text:
         media["caption"] = piece.text
     if kind == "document" and piece.attachment is not None and piece.attachment.filename:
         media["filename"] = piece.attachment.filename

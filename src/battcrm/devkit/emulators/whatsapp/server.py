@@ -292,6 +292,7 @@ class WhatsAppEmulator(People, Emulator):
         try:
             number = self._who(request, request.match_info["number"])
             mime, content = number.media[request.match_info["media"]]
+            number.downloads.append(request.match_info["media"])
             return web.Response(body=content, content_type=mime)
         except (GraphError, KeyError):
             return web.Response(status=404)

@@ -84,6 +84,7 @@ class Number:
     sent: dict[str, tuple[Person, dict[str, Any]]] = field(default_factory=dict)
     received: list[str] = field(default_factory=list)
     actions: list[tuple[float, str, str]] = field(default_factory=list)
+    downloads: list[str] = field(default_factory=list)
     held: list[dict[str, Any]] = field(default_factory=list)
     batch: list[dict[str, Any]] | None = None
     counter: int = 0
