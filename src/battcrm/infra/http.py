@@ -38,7 +38,10 @@ class _TooLarge(ValueError):
 def _tls(ca_bundle: str) -> ssl.SSLContext:
     """System roots plus the bundle: some vendors' chains end in a root that no default store has."""
     context = ssl.create_default_context()
-    context.load_verify_locations(cafile=ca_bundle)
+    try:
+        context.load_verify_locations(cafile=ca_bundle)
+    except OSError as error:
+        raise Invalid(f"the certificate bundle cannot be read: {error.strerror}", field="ca_bundle") from None
     return context
 
 
@@ -285,10 +288,11 @@ def _mapped(error: Exception, method: str, url: str, *, sent: bool) -> BattError
     where = f"{method} {urlsplit(url).hostname or '?'}"
     if isinstance(error, _TooLarge) and not sent:
         return Invalid(f"{where}: answer is too large", field="url", code="too_large")
-    if isinstance(error, aiohttp.InvalidURL | ValueError) and not sent:
+    # aiohttp's certificate error is a ValueError too, but a connection error first.
+    if isinstance(error, aiohttp.InvalidURL | ValueError) and not isinstance(error, OSError) and not sent:
         return Invalid(f"{where}: not a usable address", field="url", code="url_malformed")
     name = "time-out" if isinstance(error, TimeoutError | asyncio.TimeoutError) else type(error).__name__
     detail = redact(f"{where}: {name}")
     if sent:
         return OutcomeUnknown(f"{detail}, the request had been sent", code="answer_lost")
-    return Transient(detail, code="unreachable")
+    return Transient(detail, code="certificate" if isinstance(error, aiohttp.ClientSSLError) else "unreachable")

@@ -144,6 +144,7 @@ class WebchatRoutes:
 
     async def _events(self, request: Request, account: ChannelAccount) -> Response:
         visitor = _visitor(request, account)
+        self._slow_down(self._addresses, self._address_of(request))
         holder = f"{account.channel_id}:{visitor}"
         if self._streams.get(holder, 0) >= STREAMS_PER_VISITOR:
             raise _Refused(429, "too_many_streams", "too many open pages", 5.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -148,8 +149,6 @@ def _shown_html(text: str) -> str:
             raise bad(f"can't parse entities: Unmatched end tag at byte offset {found.start()}")
     if open_tags:
         raise bad(f"can't parse entities: Can't find end tag corresponding to start tag {open_tags[-1]}")
-    import html
-
     return html.unescape(re.sub(r"<[^>]*>", "", text))
 
 

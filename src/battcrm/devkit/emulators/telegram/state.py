@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from battcrm.devkit.emulators.delivery import Delivery, Target, WebhookQueue
-from battcrm.kit.text import dumps
+from battcrm.kit.text import dumps, loads
 
 DEFAULT_UPDATES = (
     "message",
@@ -142,8 +142,6 @@ class Bot:
 
 
 def _decoded(delivery: Delivery) -> dict[str, Any]:
-    from battcrm.kit.text import loads
-
     decoded: dict[str, Any] = loads(delivery.body)
     return decoded
 
