@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -287,6 +288,15 @@ def read_chip(payload: str | None) -> ChipPayload | None:
     if len(parts) != 4 or parts[0] != "ap" or not (_digits(parts[1]) and _digits(parts[3])):
         return None
     return ChipPayload(int(parts[1]), parts[2], int(parts[3]))
+
+
+def chip_answer(payload: str | None, appeals: Sequence[AppealView]) -> str | None:
+    """The value of the option a chip stands for, for channels that return a payload without the title."""
+    chip = read_chip(payload)
+    for appeal in appeals if chip is not None else ():
+        if chip is not None and appeal.number == chip.number and 0 < chip.option <= len(appeal.options):
+            return appeal.options[chip.option - 1] if appeal.expecting == chip.field else None
+    return None
 
 
 def _digits(text: str) -> bool:

@@ -6,13 +6,24 @@ from functools import cached_property
 from typing import Any
 
 from battcrm.models.facts import AppealType, Fact, Hypothesis
-from battcrm.models.situation import Action, AppealStatus, Control, Plan, Question, Situation, TurnMessage
+from battcrm.models.situation import (
+    Action,
+    AppealStatus,
+    ChipPayload,
+    Control,
+    Plan,
+    Question,
+    Situation,
+    TurnMessage,
+    read_chip,
+)
 from battcrm.response.generator import pick_language
 from battcrm.response.handover import cause_of, make_handover
 from battcrm.response.reasons import Reason, Rejection
 from battcrm.response.settings import ResponseSettings
 from battcrm.response.text import device_name, plain
 
+OTHER = "other"
 VERSION = "response-router-1"
 _FREE_QUESTIONS = frozenset({"agreement", "appeal"})
 
@@ -111,6 +122,32 @@ class Case:
         if wish is not None and wish != AppealType.OTHER:
             return True
         return bool(signals.correction or signals.order_numbers or signals.phones)
+
+    @cached_property
+    def picked(self) -> ChipPayload | None:
+        """The chip that was pressed last, or the number typed instead of it, as far as our question goes."""
+        for message in reversed(self.fresh):
+            chip = read_chip(message.button_payload)
+            if chip is not None:
+                return chip
+        appeal, choice = self.situation.appeal, self.situation.reading.signals.choice
+        if appeal is None or choice is None or appeal.expecting is None or choice > len(appeal.options):
+            return None
+        other = choice >= 1 and appeal.options[choice - 1] == OTHER
+        return ChipPayload(appeal.number, appeal.expecting, 0 if other else choice)
+
+    @property
+    def chose_other(self) -> bool:
+        """The client picked "other": not a misunderstanding, but the question must become an open one."""
+        return self.picked is not None and self.picked.option == 0
+
+    @property
+    def consent(self) -> bool | None:
+        """Yes or no, said or pressed; None when neither."""
+        if self.picked is not None and self.picked.field == "agreement":
+            return self.picked.option == 1
+        signals = self.situation.reading.signals
+        return signals.agrees if signals.agrees or signals.declines else None
 
     def reject(self, what: str, why: Rejection | str) -> None:
         """Note an alternative that was turned down."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Final
 
 from battcrm.models.facts import AppealType
@@ -19,6 +20,9 @@ from battcrm.response.wording import topic_of
 
 _AT_WORK: Final = frozenset({AppealStatus.AGREED, AppealStatus.IN_REPAIR})
 _OPEN_TALK: Final = frozenset({AppealStatus.NEW, AppealStatus.COLLECTING, AppealStatus.QUOTED})
+_NO_ORDER: Final = frozenset({"new", "collecting", "quoted", "lost", "spam", "done"})
+_FINISHED: Final = timedelta(days=14)
+_NUMBER_CHARS: Final = 16
 _MAX_ORDERS: Final = 5
 
 
@@ -56,18 +60,18 @@ def _title(appeal: AppealView, language: str) -> str:
 
 def by_consent(case: Case) -> Plan | None:
     """Yes or no to a price or to an offer of diagnostics."""
-    signals, appeal = case.situation.reading.signals, case.situation.appeal
-    if appeal is None or not (signals.agrees or signals.declines):
+    appeal, consent = case.situation.appeal, case.consent
+    if appeal is None or consent is None:
         return None
-    what = "agreed" if signals.agrees else "declined"
+    what = "agreed" if consent else "declined"
     if _new_facts(case):
         case.reject(what, Rejection.NEW_FACTS)
         return None
     if case.status is not AppealStatus.QUOTED and appeal.expecting != "agreement":
         case.reject(what, Rejection.NOT_ACTIVE_STATUS)
-        settled = signals.agrees and case.status not in _OPEN_TALK and not case.learned
+        settled = consent and case.status not in _OPEN_TALK and not case.learned
         return case.silence(Reason.NOTHING_TO_ANSWER) if settled else None
-    if signals.declines:
+    if not consent:
         return case.answer(Reason.DECLINED, "declined", AppealStatus.LOST)
     return case.answer(Reason.AGREED, "agreed", AppealStatus.AGREED)
 
@@ -94,7 +98,7 @@ def not_understood(case: Case) -> Plan | None:
     appeal = case.situation.appeal
     if appeal is None or appeal.expecting is None or case.learned:
         return None
-    if case.situation.reading.signals.greeting_only:
+    if case.situation.reading.signals.greeting_only or case.chose_other:
         return None
     case.flag("misunderstood")
     if appeal.misunderstood + 1 >= case.settings.max_misunderstood:
@@ -129,7 +133,10 @@ def status(case: Case) -> Plan:
     matching = [o for o in orders if said is not None and o.model is not None and o.model.lower() == said.value.lower()]
     orders = matching or orders
     if orders:
-        rows = [{"ref": o.ref, "title": _order_title(o), "status": plain(o.status, 60)} for o in orders[:_MAX_ORDERS]]
+        rows = [
+            {"ref": o.ref, "title": _order_title(o, case.language), "status": plain(o.status, 60)}
+            for o in orders[:_MAX_ORDERS]
+        ]
         return case.answer(Reason.STATUS_KNOWN, "status_orders", orders=rows)
     if "order" in case.asked or len(case.asked) >= case.settings.max_questions:
         return case.operator(Reason.STATUS_UNKNOWN)
@@ -137,13 +144,20 @@ def status(case: Case) -> Plan:
 
 
 def _orders(case: Case) -> list[PastAppeal]:
-    own = [
-        PastAppeal(str(a.number), *_names(a), (), str(a.status), a.touched_at)
-        for a in case.situation.appeals
-        if a.status in _AT_WORK
+    """What is with us: the client's appeals at work or just finished, and open orders of connected systems."""
+    current = case.situation.appeal
+    appeals = case.situation.appeals or ((current,) if current is not None else ())
+    own = [a for a in appeals if a.status in _AT_WORK or _just_done(a, case)]
+    told = {str(a.appeal_id) for a in appeals} | {_digits(str(a.number)) for a in own}
+    foreign = [
+        o for o in case.situation.client.open_orders if o.status not in _NO_ORDER and not {o.ref, _digits(o.ref)} & told
     ]
-    known = {_digits(o.ref) for o in case.situation.client.open_orders}
-    return [*case.situation.client.open_orders, *(o for o in own if o.ref not in known)]
+    return [*foreign, *(PastAppeal(str(a.number), *_names(a), (), str(a.status), a.touched_at) for a in own)]
+
+
+def _just_done(appeal: AppealView, case: Case) -> bool:
+    closed = appeal.closed_at
+    return appeal.status is AppealStatus.DONE and closed is not None and case.situation.now - closed <= _FINISHED
 
 
 def _names(appeal: AppealView) -> tuple[str | None, str | None]:
@@ -151,9 +165,10 @@ def _names(appeal: AppealView) -> tuple[str | None, str | None]:
     return known.brand.value if known.brand else None, known.model.value if known.model else None
 
 
-def _order_title(order: PastAppeal) -> str:
+def _order_title(order: PastAppeal, language: str) -> str:
     name = join_name(order.brand or "", order.model or "")
-    return plain(f"№ {order.ref}" + (f", {name}" if name else ""), 80)
+    number = f"№ {order.ref}" if len(order.ref) <= _NUMBER_CHARS else ""  # longer ones are keys, not numbers
+    return plain(", ".join(p for p in (number, name) if p) or label("wish", "repair", language), 80)
 
 
 def _digits(text: str) -> str:

@@ -88,6 +88,8 @@ CHIP: Final = {
     "ru": {"other": "Другое", "other_model": "Другая модель", "yes": "Да, записать", "no": "Пока нет"},
     "en": {"other": "Other", "other_model": "Another model", "yes": "Yes, book me", "no": "Not now"},
 }
+# What a chip says in the client's name: the values of yes and no, so that they can be read like typed words.
+SAY: Final = {"ru": {"yes": "да", "no": "нет"}, "en": {"yes": "yes", "no": "no"}}
 WEEKDAY: Final = {
     "ru": {
         "mon": "пн", "tue": "вт", "wed": "ср", "thu": "чт", "fri": "пт", "sat": "сб", "sun": "вс",
@@ -100,7 +102,7 @@ WEEKDAY: Final = {
 }  # fmt: skip
 ALL: Final = {
     "repair": REPAIR, "fault": FAULT, "wish": WISH, "owner": OWNER, "status": STATUS, "field": FIELD, "chip": CHIP,
-    "weekday": WEEKDAY,
+    "weekday": WEEKDAY, "say": SAY,
 }  # fmt: skip
 
 

@@ -84,7 +84,7 @@ def plan_question(case: Case, field: str) -> Plan:
     if case.asked.count(field) >= MAX_ASKS_PER_FIELD:
         case.reject(f"ask_{field}", Rejection.ASKED)
         return case.operator(Reason.MISUNDERSTOOD)
-    again = field in case.asked and not case.learned
+    again = case.chose_other or (field in case.asked and not case.learned)
     if field == "model":
         return _ask_model(case, again=again)
     if field == "repair_types":
@@ -101,12 +101,12 @@ def _reason(again: bool) -> Reason:
 def _ask_model(case: Case, *, again: bool) -> Plan:
     guess = case.known.model
     limits = case.settings.thresholds
-    if guess is not None and guess.confidence >= limits.confirm_model and not again:
-        name = join_name(case.known.brand.value if case.known.brand else "", guess.value)
-        names = [name, *(join_name(c.brand, c.model) for c in case.known.candidates)]
-        question = Question("model", _model_options(case, names))
-        return case.ask(Reason.CONFIRM_FIELD, "confirm_model", question, device=plain(name, 60))
     names = [join_name(c.brand, c.model) for c in sorted(case.known.candidates, key=lambda c: -c.score)]
+    if guess is not None and guess.confidence >= limits.confirm_model and not again:
+        name = plain(join_name(case.known.brand.value if case.known.brand else "", guess.value), _TITLE_CHARS)
+        if not names:  # one option: a plain "yes" picks it
+            return case.ask(Reason.CONFIRM_FIELD, "confirm_model", Question("model", ((name, name),)), device=name)
+        names.insert(0, name)
     if names and not again:
         return case.ask(Reason.ASK_FIELD, "ask_model_options", Question("model", _model_options(case, names)))
     brand = plain(case.brand or "", 40)

@@ -9,6 +9,7 @@ from battcrm.models.situation import AppealStatus, Plan, Question, Quote
 from battcrm.response.case import Case
 from battcrm.response.labels import label
 from battcrm.response.reasons import Reason, Rejection
+from battcrm.response.settings import QuotePolicy
 
 
 def refusal_of(quote: Quote, case: Case) -> Rejection | str | None:
@@ -16,19 +17,36 @@ def refusal_of(quote: Quote, case: Case) -> Rejection | str | None:
     policy = case.settings.quote
     if quote.refusal is not None:
         return quote.refusal
-    if not quote.evidence or quote.n < max(1, policy.min_repairs) or quote.days <= 0:
+    ground = _groundless(quote, policy)
+    if ground is not None:
+        return ground
+    if _bare(quote.model) != _bare(case.model or ""):
+        return Rejection.WRONG_DEVICE
+    if case.owner == PartOwner.CLIENT and not quote.labour_only:
+        return Rejection.INCLUDES_PART
+    return None
+
+
+def _groundless(quote: Quote, policy: QuotePolicy) -> Rejection | None:
+    """What is wrong with the quote itself."""
+    basis = basis_of(quote, policy.min_repairs)
+    if basis is None:
         return Rejection.NO_EVIDENCE
+    if basis == "list" and not policy.allow_price_list:
+        return Rejection.LIST_BARRED
     if not 0 < quote.low <= quote.high:
         return Rejection.BAD_RANGE
     if quote.high > quote.low * policy.max_spread:
         return Rejection.WIDE_RANGE
-    if _bare(quote.model) != _bare(case.model or ""):
-        return Rejection.WRONG_DEVICE
-    if quote.sibling_model is not None and not policy.allow_sibling:
-        return Rejection.SIBLING_BARRED
-    if case.owner == PartOwner.CLIENT and not quote.labour_only:
-        return Rejection.INCLUDES_PART
-    return None
+    return Rejection.SIBLING_BARRED if quote.sibling_model is not None and not policy.allow_sibling else None
+
+
+def basis_of(quote: Quote, min_repairs: int = 1) -> str | None:
+    """What the range rests on: `repairs` (our past ones), `list` (the shop's own fixed prices), None = nothing."""
+    kinds = {e.kind for e in quote.evidence}
+    if "repair" in kinds:
+        return "repairs" if quote.n >= max(1, min_repairs) and quote.days > 0 else None
+    return "list" if "price" in kinds else None
 
 
 def plan_price(case: Case) -> Plan:
@@ -94,7 +112,9 @@ def _without_price(case: Case) -> Plan:
 
 
 def _agreement(case: Case) -> Question:
-    return Question("agreement", tuple((c, label("chip", c, case.language)) for c in ("yes", "no")))
+    return Question(
+        "agreement", tuple((label("say", c, case.language), label("chip", c, case.language)) for c in ("yes", "no"))
+    )
 
 
 def _shown(quote: Quote, case: Case) -> dict[str, Any]:
@@ -114,6 +134,8 @@ def _shown(quote: Quote, case: Case) -> dict[str, Any]:
         "priced_at": quote.part_priced_at if part is not None else None,
         "labour_only": quote.labour_only,
         "sibling": quote.sibling_model,
+        "basis": basis_of(quote),
+        "listed_at": max((e.at for e in quote.evidence if e.kind == "price" and e.at), default=None),
         "currency": quote.currency,
         "evidence": [e.ref for e in quote.evidence],
     }

@@ -75,6 +75,7 @@ class Rejection(StrEnum):
     NO_REPAIR = "repair_unknown"
     NO_DATA = "no_quote_in_data"
     NO_EVIDENCE = "quote_without_evidence"
+    LIST_BARRED = "price_list_not_allowed"
     BAD_RANGE = "quote_range_invalid"
     WIDE_RANGE = "quote_range_too_wide"
     WRONG_DEVICE = "quote_of_other_device"

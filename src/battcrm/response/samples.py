@@ -17,7 +17,7 @@ COMMON: Final[dict[str, Any]] = {
 QUOTE: Final[dict[str, Any]] = {
     "name": "замена экрана", "repair": "screen", "low": 390_000, "high": 460_000, "span": (390_000, 460_000),
     "median": 420_000, "n": 17, "days": 90, "part_price": 215_000, "part_stock": 2, "priced_at": NOW,
-    "labour_only": False, "sibling": None, "currency": "RUB",
+    "labour_only": False, "sibling": None, "currency": "RUB", "basis": "repairs", "listed_at": NOW,
 }  # fmt: skip
 SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "greeting": {}, "ask_wish": {}, "ask_model": {"brand": "Apple"}, "ask_model_again": {}, "ask_model_options": {},

@@ -67,6 +67,7 @@ class QuotePolicy(_Part):
     max_spread: float = Field(default=3.0, ge=1)
     max_amount: int | None = Field(default=None, ge=0)
     allow_sibling: bool = True
+    allow_price_list: bool = True
     show_part_price: bool = True
     without_price: Annotated[str, Field(pattern="^(diagnostics|operator)$")] = "diagnostics"
     diagnostics_price: int | None = Field(default=None, ge=0)

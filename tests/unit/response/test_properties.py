@@ -52,7 +52,7 @@ quotes = st.builds(
     Quote, repairs, st.just("Apple"), st.sampled_from(["iPhone 13", "Galaxy A52"]), rouble, rouble, rouble,
     st.integers(-1, 40), st.integers(-1, 200), st.none() | rouble, st.none() | st.integers(0, 9), st.none() | st.just(NOW),
     st.booleans(), st.none() | st.just("iPhone 12"), st.none() | st.just("stale"),
-    st.sampled_from([(), (Evidence("repair", "r", 1),)]),
+    st.sampled_from([(), (Evidence("repair", "r", 1),), (Evidence("price", "p", 1, NOW),)]),
 )  # fmt: skip
 appeals = st.none() | st.builds(
     appeal, st.sampled_from(list(AppealStatus)), hypotheses, control=st.sampled_from([Control.BOT, Control.BOT, *Control]),
@@ -132,7 +132,9 @@ def test_a_price_is_never_said_without_evidence(s: Situation, tenant: ResponseSe
         quote = by_repair[row["repair"]]
         assert quote.refusal is None
         assert quote.evidence
-        assert quote.n >= 1
+        repairs_behind = [e for e in quote.evidence if e.kind == "repair"]
+        assert (row["basis"] == "repairs") == bool(repairs_behind)
+        assert quote.n >= 1 or not repairs_behind
         assert s.graph.unavailable is None
         assert row["evidence"]
         assert (row["low"], row["high"], row["n"]) == (quote.low, quote.high, quote.n)

@@ -15,11 +15,13 @@ from battcrm.models.situation import (
     AppealStatus,
     Control,
     Draft,
+    Evidence,
     GraphFacts,
     PastAppeal,
     Plan,
     Routing,
     Situation,
+    chip_answer,
 )
 from battcrm.response.generator import TemplateComposer
 from battcrm.response.reasons import Reason
@@ -423,3 +425,83 @@ def test_injection_is_flagged_and_changes_nothing() -> None:
     assert COMPOSER.compose(decide(dirty), dirty, DEFAULTS) == COMPOSER.compose(decide(clean), clean, DEFAULTS)
     assert "injection" in decide(dirty).flags
     assert ("follow_the_text", "customer_text_is_data") in decide(dirty).rejected
+
+
+def test_shops_own_price_list_is_evidence_of_another_kind() -> None:
+    listed = quote(n=0, evidence=(Evidence("price", "p-1", 450_000, NOW),))
+    s = situation("цена?", FULL, quotes=(listed,))
+    text = COMPOSER.compose(decide(s), s, DEFAULTS)[0].text
+    assert "Это цена по нашему прайсу от 4\u00a0марта." in text
+    assert "ремонт" not in text.split("\n")[1]
+    barred = decide(s, tenant(quote={"allow_price_list": False}))
+    assert ("quote:screen", "price_list_not_allowed") in barred.rejected
+
+
+def test_unsure_model_alone_can_be_confirmed_with_a_plain_yes() -> None:
+    alone = decide(situation("13", wish("repair", "iPhone 13", "screen", model_confidence=0.6)))
+    assert alone.question is not None
+    assert alone.question.options == (("iPhone 13", "iPhone 13"),)
+    doubted = wish("repair", "iPhone 13", "screen", model_confidence=0.6, candidates=(("Xiaomi", "Xiaomi 13", 0.4),))
+    several = decide(situation("13", doubted))
+    assert several.question is not None
+    assert [v for v, _ in several.question.options] == ["iPhone 13", "Xiaomi 13", "other"]
+
+
+def test_other_is_an_answer_and_makes_the_question_open() -> None:
+    known = wish(
+        "repair", None, "screen", candidates=(("Apple", "iPhone 13 Pro", 0.6), ("Xiaomi", "Xiaomi 13 Pro", 0.4))
+    )
+    asked = appeal("collecting", known, asked=("model",), expecting="model", misunderstood=1,
+                   options=("iPhone 13 Pro", "Xiaomi 13 Pro", "other"))  # fmt: skip
+    typed = situation("3", known=known, appeal=asked, signals={"choice": 3})
+    pressed = situation("", known=known, appeal=asked)
+    pressed = replace(pressed, messages=(replace(pressed.messages[0], button_payload="ap:7:model:0"),))
+    for s in (typed, pressed):
+        plan = decide(s)
+        assert (plan.action, plan.template) == (CLARIFY, "ask_model_again")
+        assert "misunderstood" not in plan.flags
+
+
+@pytest.mark.parametrize(("option", "status"), [(1, AppealStatus.AGREED), (2, AppealStatus.LOST)])
+def test_agreement_by_chip_or_number(option: int, status: AppealStatus) -> None:
+    quoted = replace(QUOTED, options=("да", "нет"))
+    typed = situation(str(option), known=FULL, appeal=quoted, signals={"choice": option})
+    pressed = situation("", known=FULL, appeal=quoted)
+    pressed = replace(pressed, messages=(replace(pressed.messages[0], button_payload=f"ap:7:agreement:{option}"),))
+    assert decide(typed).status is status
+    assert decide(pressed).status is status
+
+
+def test_chip_stands_for_its_option() -> None:
+    asked = appeal(expecting="model", options=("iPhone 13 Pro", "Xiaomi 13 Pro", "other"))
+    assert chip_answer("ap:7:model:2", [asked]) == "Xiaomi 13 Pro"
+    for foreign in ("ap:7:model:9", "ap:7:part_owner:1", "ap:8:model:1", "ap:7:model:0", "x", None):
+        assert chip_answer(foreign, [asked]) is None
+
+
+def test_orders_are_what_is_with_us() -> None:
+    mine = appeal("in_repair", FULL, number=12)
+    ready = appeal("done", wish("repair", "iPhone 11"), number=13, closed_at=NOW - timedelta(days=1))
+    talk = appeal("collecting", number=14)
+    rows = (
+        replace(ORDER, ref="12", status="В работе"),
+        replace(ORDER, ref=str(talk.appeal_id), status="collecting"),
+        replace(ORDER, ref="0197a1b2-0000-7000-8000-000000000000", status="ждёт деталь"),
+    )
+    plan = decide(situation("готово?", wish("status"), orders=rows, appeals=(mine, ready, talk)))
+    titles = {(o["title"], o["status"]) for o in plan.variables["orders"]}
+    assert titles == {("iPhone 13", "ждёт деталь"), ("№ 12, iPhone 13", "in_repair"), ("№ 13, iPhone 11", "done")}
+
+
+def test_handover_names_everything_missing() -> None:
+    plan = decide(situation("оператор", signals={"wants_operator": True}))
+    assert plan.handover is not None
+    assert plan.handover.missing == "модель, неисправность"
+    assert plan.handover.known == "ничего"
+
+
+def test_a_question_does_not_take_a_stage_back() -> None:
+    changed = situation("а на другом", wish("repair", None, "screen"), appeal=QUOTED)
+    plan = decide(changed)
+    assert plan.action is CLARIFY
+    assert plan.status is None
