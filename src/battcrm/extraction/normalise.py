@@ -58,7 +58,7 @@ def normalise(text: str) -> Normalised:
     return Normalised(original, _tokens(shaped, offsets, translit), translit, layout_fixed)
 
 
-def _tokens(text: str, offsets: list[int] | None, translit: bool) -> tuple[Token, ...]:
+def _tokens(text: str, offsets: list[tuple[int, int]] | None, translit: bool) -> tuple[Token, ...]:
     out: list[Token] = []
     glued = False
     for match in _TOKEN.finditer(text):
@@ -68,7 +68,7 @@ def _tokens(text: str, offsets: list[int] | None, translit: bool) -> tuple[Token
             continue
         start, end = match.span()
         if offsets is not None:
-            start, end = offsets[start], offsets[end]
+            start, end = offsets[start][0], offsets[end - 1][1]
         out.append(Token(*_shape(piece, translit), start, end, glued))
         glued = True
     return tuple(out)

@@ -57,15 +57,15 @@ def has_latin(word: str) -> bool:
     return any("a" <= char <= "z" or "A" <= char <= "Z" for char in word)
 
 
-def canonical(text: str) -> tuple[str, list[int] | None]:
-    """NFKC text without invisible marks, and for each of its characters (and its end) the offset in the original.
+def canonical(text: str) -> tuple[str, list[tuple[int, int]] | None]:
+    """NFKC text without invisible marks, and for each of its characters where it begins and ends in the original.
 
     The list is None when the offsets are the same (nearly always), so the common case costs one check.
     """
     if not _DROPPED.search(text) and unicodedata.is_normalized("NFKC", text):
         return text, None
     out: list[str] = []
-    offsets: list[int] = []
+    offsets: list[tuple[int, int]] = []
     length = len(text)
     start = 0
     while start < length:
@@ -75,7 +75,6 @@ def canonical(text: str) -> tuple[str, list[int] | None]:
         group = _DROPPED.sub("", text[start:end])
         form = group if group in _KEPT else unicodedata.normalize("NFKC", group)
         out.append(form)
-        offsets.extend([start] * len(form))
+        offsets.extend([(start, end)] * len(form))
         start = end
-    offsets.append(length)
     return "".join(out), offsets

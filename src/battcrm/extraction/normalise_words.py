@@ -162,9 +162,10 @@ def repair(text: str, kind: str, translit: bool) -> str:
 
 
 def _one_script(text: str) -> str:
-    """A word of mixed scripts in the script that makes it a known word; else the script of most letters."""
+    """A word of mixed scripts in the script that makes it a known word, the script of most letters tried first."""
     cyrillic, latin = chars.to_cyrillic_shape(text), chars.to_latin_shape(text)
-    for form in (cyrillic, latin):
+    mostly_latin = 2 * sum(char.isascii() for char in text) > len(text)
+    for form in (latin, cyrillic) if mostly_latin else (cyrillic, latin):
         if known(form):
             return form
     if latin.isascii():

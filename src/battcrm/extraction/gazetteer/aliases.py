@@ -10,7 +10,7 @@ from typing import Final
 
 _CONSONANT_ENDINGS: Final = ("", "а", "у", "ом", "е", "ы", "ов", "ам", "ами", "ах", "и")
 NAME_FILES: Final = ("phones.tsv", "devices.tsv", "rides.tsv", "lines.tsv")
-_WORD: Final = re.compile(r"[a-z]{3,}")
+_WORD: Final = re.compile(r"[a-z]{2,}")
 
 
 @dataclass(frozen=True, slots=True)

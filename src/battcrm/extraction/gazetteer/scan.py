@@ -15,14 +15,16 @@ from battcrm.extraction.gazetteer.cells import Cell
 from battcrm.extraction.gazetteer.fuzzy import near_modifier
 from battcrm.extraction.gazetteer.neutral import is_neutral
 from battcrm.extraction.normalise_morph import has_case, is_word
+from battcrm.extraction.normalise_words import in_english
 
 MAX_CELLS: Final = 9
+_SHORT_CODE: Final = 4
+_MAX_FOREIGN: Final = 14
 _YEARS: Final = range(2005, 2030)
 _WITH: Final = frozenset(("gent", "ablt", "gen2"))
 _ABOUT: Final = frozenset(("accs",))
 # Conjunctions and prepositions of one letter. Apart from "с" and "а" none of them is ever a spaced model letter.
 _SMALL_WORDS: Final = frozenset("икоувя")
-_LONE_MODIFIERS: Final = frozenset("spectigxrfmajz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ def _blocked(catalogue: Catalogue, cells: Sequence[Cell], end: int, full: list[s
     if cell.kind == "number":
         return _is_open_year(catalogue, cells, at, full)
     if cell.kind == "code":
-        return _is_suffix_code(cells, at)
+        return _is_suffix_code(catalogue, cells, at)
     if cell.kind != "word":
         return False
     if len(cell.norm) == 1:
@@ -151,15 +153,21 @@ def _is_open_year(catalogue: Catalogue, cells: Sequence[Cell], at: int, full: li
     return any(catalogue.has(f"{path}{year} ") for path in full for year in _YEARS)
 
 
-def _is_suffix_code(cells: Sequence[Cell], at: int) -> bool:
+def _is_suffix_code(catalogue: Catalogue, cells: Sequence[Cell], at: int) -> bool:
     """After a name "pro2" is an unknown modifier; "128gb" is not."""
-    return any(reading[0] in _modifier_atoms() for reading in cells[at].readings)
+    readings = cells[at].readings
+    if any(reading[0] in _modifier_atoms() for reading in readings):
+        return True
+    norm = cells[at].norm
+    if len(norm) > _SHORT_CODE or not (norm[0].isascii() and norm[0].isalpha()):
+        return False
+    return not any(catalogue.has("|" + "".join(f"{atom} " for atom in reading)) for reading in readings)
 
 
 def _is_lone_modifier(cells: Sequence[Cell], at: int) -> bool:
     cell = cells[at]
     if cell.norm.isascii():
-        return cell.norm in _LONE_MODIFIERS
+        return True
     if cell.glued:
         return True
     if cell.norm not in "стхрме":
@@ -188,11 +196,14 @@ def _is_about(cells: Sequence[Cell], at: int) -> bool:
 
 
 def _is_foreign(cells: Sequence[Cell], at: int) -> bool:
-    """A short Latin word that is neither English of this trade nor a maker, in a Russian text: some unknown edition."""
+    """A Latin word that is neither English of this trade nor a maker, in a text that is not English: some edition."""
     cell = cells[at]
-    if cell.alias is not None or not cell.norm.isascii() or len(cell.norm) > 9:
+    if cell.alias is not None or not cell.norm.isascii() or len(cell.norm) > _MAX_FOREIGN:
         return False
-    return not is_neutral(cell.norm) and any(not other.norm.isascii() for other in cells if other.kind == "word")
+    if is_neutral(cell.norm):
+        return False
+    words = [other.norm for other in cells if other.kind == "word"]
+    return not all(map(str.isascii, words)) or not any(map(in_english, words))
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,79 @@
+"""Several devices, negation, correction, and what is known from before."""
+
+from __future__ import annotations
+
+from battcrm.models.facts import Candidate
+from tests.unit.extraction.gazetteer.support import devices, facts, known
+
+
+def test_a_list_names_each_device() -> None:
+    assert facts("айфон 11, 12 и 13 про стекла сколько") == [
+        ("Apple", "iPhone 11"),
+        ("Apple", "iPhone 12"),
+        ("Apple", "iPhone 13 Pro"),
+    ]
+    assert facts("самсунг а51/а52") == [("Samsung", "Galaxy A51"), ("Samsung", "Galaxy A52")]
+    assert facts("айфон 12 и редми 9") == [("Apple", "iPhone 12"), ("Xiaomi", "Redmi 9")]
+    assert facts("айфон 12, 3 года служит") == [("Apple", "iPhone 12")]
+
+
+def test_negated_device_is_marked_and_the_right_one_corrects() -> None:
+    wrong, right = devices("у меня не айфон 12 а 12 про, батарея")
+    assert wrong.negated
+    assert right.model is not None
+    assert right.model.value == "iPhone 12 Pro"
+    assert right.corrected
+    maker, named = devices("не айфон, а самсунг а51")
+    assert maker.negated
+    assert named.corrected
+    first, second = devices("самсунг а52, а не а51")
+    assert not first.negated
+    assert second.negated
+
+
+def test_taken_back_words_make_a_correction() -> None:
+    for text in ("ой перепутал, айфон 13", "точнее айфон 13", "вернее, айфон 13", "имел в виду айфон 13"):
+        (found,) = devices(text)
+        assert found.corrected, text
+    first, second = devices("айфон 12, ой нет, 13 про")
+    assert not first.corrected
+    assert second.corrected
+    assert second.model is not None
+    assert second.model.value == "iPhone 13 Pro"
+
+
+def test_known_maker_settles_a_bare_name() -> None:
+    assert facts("12 про", known("Apple")) == [("Apple", "iPhone 12 Pro")]
+    assert facts("12 про", known("Xiaomi")) == [("Xiaomi", "Xiaomi 12 Pro")]
+    assert facts("11", known("Apple")) == [("Apple", "iPhone 11")]
+    assert facts("у меня 13", known("Apple")) == [("Apple", "iPhone 13")]
+    assert facts("приду в 12", known("Apple")) == []
+    assert facts("сыну 11", known("Apple")) == []
+
+
+def test_modifiers_alone_upgrade_the_known_model() -> None:
+    for text, model in (("а про макс?", "iPhone 12 Pro Max"), ("точнее мини", "iPhone 12 mini")):
+        (found,) = devices(text, known("Apple", "iPhone 12 Pro"))
+        assert found.model is not None
+        assert found.model.value == model
+        assert found.corrected
+    assert facts("про цену скажите", known("Apple", "iPhone 12")) == []
+
+
+def test_a_maker_answers_a_choice() -> None:
+    choice = (Candidate("Apple", "iPhone 12 Pro", 0.5), Candidate("Xiaomi", "Xiaomi 12 Pro", 0.5))
+    assert facts("айфон", known("", None, choice)) == [("Apple", "iPhone 12 Pro")]
+
+
+def test_maker_and_name_apart_become_one_device() -> None:
+    assert facts("айфон, экран разбит. модель 12 про") == [("Apple", "iPhone 12 Pro")]
+    assert facts("12 про, экран разбит, айфон") == [("Apple", "iPhone 12 Pro")]
+    assert facts("у меня редми, модель 9а") == [("Xiaomi", "Redmi 9A")]
+
+
+def test_spans_point_into_the_original() -> None:
+    text = "Разбил\u200b экран на Айфоне 13 Про!!"
+    (found,) = devices(text)
+    assert found.model is not None
+    (span,) = found.model.spans
+    assert text[span.start : span.end] == "Айфоне 13 Про"
