@@ -24,6 +24,7 @@ _KEY_BYTES: Final = 32
 _BUCKET_RANGE: Final = re.compile(r"(\d+)(?:-(\d+))?")
 _SCHEMES: Final[dict[str, tuple[str, ...]]] = {
     "database_url": ("postgresql", "postgres"),
+    "owner_url": ("postgresql", "postgres"),
     "redis_url": ("redis", "rediss", "redis+cluster", "rediss+cluster", "unix"),
     "neo4j_url": ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc"),
     "openai_base_url": ("http", "https"),
@@ -49,6 +50,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
 
     database_url: str | None = Field(None, repr=False, validation_alias="DATABASE_URL")
+    owner_url: str | None = Field(None, repr=False, validation_alias="BATTCRM_OWNER_URL")
+    """The schema's owner, for migrations and partitions; without it DATABASE_URL must be the owner itself."""
     redis_url: str | None = Field(None, repr=False, validation_alias="REDIS_URL")
     neo4j_url: str | None = Field(None, repr=False, validation_alias="NEO4J_URL")
     neo4j_user: str = Field("neo4j", validation_alias="NEO4J_USER")

@@ -66,7 +66,7 @@ async def locate(settings: Settings) -> Endpoints:
     keys = settings.encryption_keys
     given = Endpoints(
         database_url=settings.database_url or "",
-        owner_url=settings.database_url or "",
+        owner_url=settings.owner_url or settings.database_url or "",
         redis_url=settings.redis_url,
         neo4j_url=settings.neo4j_url,
         neo4j_user=settings.neo4j_user,

@@ -1,0 +1,65 @@
+"""Commands that bring emulators along: the demo, the bench, the faults."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+
+def bench(
+    rate: Annotated[float, typer.Option(help="Messages a second.")] = 170.0,
+    seconds: Annotated[float, typer.Option(help="Length of the load.")] = 60.0,
+    llm_share: Annotated[float, typer.Option(help="Share of dialogues that need a model.")] = 0.3,
+    tenants: Annotated[int, typer.Option(help="Tenants with a bot each.")] = 200,
+    workers: Annotated[int, typer.Option(help="Worker processes.")] = 1,
+    debounce: Annotated[float, typer.Option(help="Quiet window in seconds.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Seed of the schedule.")] = 1,
+    warmup: Annotated[float, typer.Option(help="Seconds of load before measuring CPU.")] = 5.0,
+    graph: Annotated[bool, typer.Option(help="Run the graph server.")] = True,
+    profile: Annotated[str, typer.Option(help="Write a py-spy flame graph of the worker to this file.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Measure throughput and latency end to end on throw-away servers; exit 1 if anything was lost or doubled."""
+    from battcrm.devkit.bench.runner import Options, run
+    from battcrm.devkit.bench.world import Shape
+
+    shape = Shape(tenants=tenants, graph=graph, model=llm_share > 0, workers=workers, debounce=debounce)
+    options = Options(rate, seconds, seed, shape, llm_share, warmup, profile=Path(profile) if profile else None)
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True), transient=True
+    )
+    with bar:
+        task = bar.add_task("bench", total=1.0)
+        report = asyncio.run(run(options, lambda text, share: bar.update(task, description=text, completed=share)))
+    if as_json:
+        sys.stdout.write(json.dumps(report, ensure_ascii=False) + "\n")
+    else:
+        _print(report)
+    if report["lost"] or report["duplicated"]:
+        raise typer.Exit(1)
+
+
+def _print(report: dict[str, Any]) -> None:
+    console = Console()
+    counts = Table("what", "count", title="messages")
+    for name in ("sent", "accepted", "covered", "silent", "replied", "lost", "duplicated", "unknown", "waiting"):
+        counts.add_row(name, str(report[name]))
+    console.print(counts)
+    times = Table("ms", "p50", "p95", "p99", "max", title="latency")
+    rows = {name: report[f"{name}_ms"] for name in ("ack", "own", "end_to_end")} | report["stages_ms"]
+    for name, row in rows.items():
+        times.add_row(name, *(str(row[p]) for p in ("p50", "p95", "p99", "max")))
+    console.print(times)
+    use = Table("process", "CPU ms/message", "MB", title="cost")
+    for name, cpu in report["cpu_ms_per_message_by_process"].items():
+        use.add_row(name, str(cpu), str(report["rss_mb_by_process"].get(name, "")))
+    use.add_row("ours", str(report["cpu_ms_per_message"]), "")
+    console.print(use)

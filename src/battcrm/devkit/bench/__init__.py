@@ -1,0 +1,1 @@
+"""The load test: open loop, Poisson, seeded, with accounting from the generator's and the emulators' own logs."""
