@@ -110,6 +110,7 @@ function draw(item) {
   const time = document.createElement("time");
   time.dateTime = date.toISOString();
   time.textContent = clock(date, language);
+  if (!mine && item.name) meta.append(`${item.name} ·`);
   meta.append(time);
   line.append(meta);
   ui.log.append(line);
