@@ -212,6 +212,8 @@ class Follower:
             await self._take(Delivery(shard, (entry,)))
 
     async def _take(self, delivery: Delivery) -> None:
+        if not delivery.entries:
+            return
         again = {e.event_id for e in self._wanted(delivery.entries, only=True)}
         await self._deliverer.deliver(self._wanted(delivery.entries), again=again)
         await self._bus.ack(self._name, delivery.shard, [entry.id for entry in delivery.entries])
