@@ -105,6 +105,7 @@ def fill(
     question: Asked,
     text: str,
     read_option: Callable[[str], Hypothesis],
+    known: Hypothesis | None,
 ) -> Reading:
     """The reading with the asked field filled where the text answers it. Other readings come back unchanged."""
     if len(line.words) > SHORT:
@@ -119,13 +120,18 @@ def fill(
         main = replace(main, part_owner=_owner(line))
     if main is reading.main and not _answers(main, question.field):
         return reading
-    if main.appeal_type is not None and (
-        main.appeal_type.value == AppealType.OTHER or main.appeal_type.source.startswith("type.repair: ")
-    ):
+    if _only_implied(main.appeal_type, known):
         main = replace(main, appeal_type=None)
     settled = {question.field, "appeal_type"} | ({"brand", "model"} if question.field in {"brand", "model"} else set())
     open_fields = reading.open_fields - settled if _answers(main, question.field) else reading.open_fields
     return replace(reading, hypotheses=(*reading.hypotheses[:-1], main), open_fields=open_fields)
+
+
+def _only_implied(wish: Fact | None, known: Hypothesis | None) -> bool:
+    """An answer says nothing new about the wish: "экран" to "что купить?" does not turn a purchase into a repair."""
+    if wish is None or wish.value in {AppealType.OTHER, AppealType.INFO}:
+        return wish is not None
+    return known is not None and known.appeal_type is not None and wish.source.startswith("type.repair: ")
 
 
 def _answers(hypothesis: Hypothesis, name: str) -> bool:

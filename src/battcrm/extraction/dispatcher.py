@@ -14,7 +14,7 @@ from battcrm.extraction.llm_call import Asking, ModelReader
 from battcrm.extraction.normalise import Normalised, normalise
 from battcrm.extraction.openness import open_fields
 from battcrm.extraction.rules.line import Line, build
-from battcrm.extraction.rules.match import Hit, scan
+from battcrm.extraction.rules.match import Hit, class_of, scan
 from battcrm.extraction.signals import read_signals
 from battcrm.extraction.tools.model import DeviceMention, find_devices
 from battcrm.extraction.tools.parts import part_fact
@@ -23,6 +23,8 @@ from battcrm.extraction.tools.type import type_fact
 from battcrm.models.facts import AppealType, Completion, Fact, Hypothesis, Method, Reading, Signals
 
 VERSION: Final = "rules-1"
+_SHORT: Final = 2
+_OWNERLESS: Final = frozenset({AppealType.PURCHASE, AppealType.SELL, AppealType.STATUS, AppealType.OTHER})
 _NO_REPAIR: Final = frozenset({AppealType.INFO, AppealType.OTHER, AppealType.SELL})
 
 
@@ -59,7 +61,7 @@ class RuleReader:
         question = answers.asked(context.expecting, context.options) if context is not None else None
         if question is None or not texts:
             return reading
-        return answers.fill(reading, marked, question, texts[-1], lambda option: self._option(option, known))
+        return answers.fill(reading, marked, question, texts[-1], lambda option: self._option(option, known), known)
 
     def _option(self, option: str, known: Hypothesis | None) -> Hypothesis:
         forms = [normalise(option)]
@@ -86,7 +88,7 @@ def _books(hits: Sequence[Hit]) -> defaultdict[str, list[Hit]]:
     raw: defaultdict[str, list[Hit]] = defaultdict(list)
     for hit in hits:
         raw[hit.rule.book].append(hit)
-    return defaultdict(list, {book: standing(found) for book, found in raw.items()})
+    return defaultdict(list, {book: standing(found, loose_cover=book != "type") for book, found in raw.items()})
 
 
 def _hypotheses(
@@ -94,7 +96,7 @@ def _hypotheses(
 ) -> list[tuple[Device, Hypothesis]]:
     asks = [hit for hit in books["type"] if hit.rule.kind == "ask" and hit.rule.value != "none"]
     devices = devices_of(line, repairs, asks)
-    whole = type_fact(books["type"], repairs, line) or _idle(line, signals)
+    whole = type_fact(books["type"], repairs, books["part"], line) or _idle(line, signals)
     whole = _overridden(whole, signals)
     owner = part_fact(books["part"], line)
     found = []
@@ -103,23 +105,21 @@ def _hypotheses(
         if len(devices) > 1:
             own = asked_in(line, device, books["type"])
             explicit = any(hit.rule.kind == "ask" for hit in own)
-            wish = (type_fact(own, device.repairs, line) if explicit else None) or whole
+            wish = (
+                type_fact(own, device.repairs, asked_in(line, device, books["part"]), line) if explicit else None
+            ) or whole
         found.append((device, _hypothesis(device, wish, owner, line)))
     return found
 
 
 def _hypothesis(device: Device, wish: Fact | None, owner: Fact | None, line: Line) -> Hypothesis:
-    repairs = (
-        ()
-        if wish is not None and wish.value in _NO_REPAIR
-        else repair_facts(device.repairs, line)
-    )
+    repairs = () if wish is not None and wish.value in _NO_REPAIR else repair_facts(device.repairs, line)
     return Hypothesis(
         appeal_type=wish,
         brand=device.brand,
         model=device.model,
         repair_types=repairs,
-        part_owner=owner,
+        part_owner=owner if wish is None or wish.value not in _OWNERLESS else None,
         device_class=device.device_class or _class_of(line),
         candidates=device.candidates,
     )
@@ -137,8 +137,14 @@ def _idle(line: Line, signals: Signals) -> Fact | None:
         return None
     if signals.phones or signals.wants_operator or signals.opt_out:
         return Fact(AppealType.OTHER, 0.9, Method.RULE, "type.other: contact")
-    sure = 0.85 if len(line.words) <= 2 else 0.6
-    return Fact(AppealType.OTHER, sure, Method.RULE, "type.other: nothing recognised")
+    words = line.words
+    if len(words) <= _SHORT:
+        return Fact(AppealType.OTHER, 0.85, Method.RULE, "type.other: nothing recognised")
+    if any(class_of("@device") in word.classes for word in words):
+        return Fact(AppealType.OTHER, 0.6, Method.RULE, "type.other: only a kind of device")
+    if any(word.question for word in words):
+        return Fact(AppealType.INFO, 0.78, Method.RULE, "type.info: a question without device or fault")
+    return Fact(AppealType.OTHER, 0.78, Method.RULE, "type.other: a remark without device or fault")
 
 
 def _overridden(wish: Fact | None, signals: Signals) -> Fact | None:

@@ -11,6 +11,9 @@ from battcrm.extraction.normalise_morph import is_word
 from battcrm.extraction.rules.table import load_rules
 
 _MIN_STEM: Final = 5
+_MAKERS: Final = frozenset(
+    "хонор хуавей самсунг сяоми ксиоми редми поко реалми леново асус айфон нокиа техно инфиникс айпад макбук дайсон".split()
+)
 
 
 @cache
@@ -31,7 +34,7 @@ def nearest(word: str) -> str | None:
 
     Only for Cyrillic words the dictionary does not know.
     """
-    if len(word) < _MIN_STEM or not word.isalpha() or word.isascii() or is_word(word):
+    if len(word) < _MIN_STEM or not word.isalpha() or word.isascii() or word in _MAKERS or is_word(word):
         return None
     table = load_rules().classes
     best: str | None = None

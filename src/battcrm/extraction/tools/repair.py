@@ -7,6 +7,7 @@ from typing import Final
 
 from battcrm.extraction.rules.line import Line
 from battcrm.extraction.rules.match import Hit, scan
+from battcrm.extraction.rules.pattern import GAP
 from battcrm.models.facts import Fact, Method
 
 _BREAKABLE: Final = frozenset(
@@ -25,20 +26,22 @@ _BREAKABLE: Final = frozenset(
     }
 )
 _PLACES: Final = frozenset({"screen", "button", "housing", "keyboard"})
-_AT: Final = frozenset({"на", "из", "под", "в", "по", "при", "через"})
+_AT: Final = frozenset({"на", "из", "под", "в", "по", "при", "через", "от"})
 
 
-def standing(hits: Sequence[Hit]) -> list[Hit]:
+def standing(hits: Sequence[Hit], *, loose_cover: bool = True) -> list[Hit]:
     """The hits of one book that stand: a longer hit takes the words of the shorter ones inside it.
 
-    Over exactly the same words `none` wins, then the rule that names more of them.
+    Over exactly the same words `none` wins, then the rule that names more of them. Without `loose_cover` a pattern with
+    gaps takes words only from hits that say the same: what stands in its gaps may be the real wish.
     """
-    return [hit for hit in hits if not any(_beats(other, hit) for other in hits if other is not hit)]
+    return [hit for hit in hits if not any(_beats(other, hit, loose_cover) for other in hits if other is not hit)]
 
 
-def _beats(other: Hit, hit: Hit) -> bool:
+def _beats(other: Hit, hit: Hit, loose_cover: bool) -> bool:
     if other.covers(hit):
-        return True
+        same = other.rule.value in {hit.rule.value, "none"}
+        return loose_cover or same or not any(element.kind == GAP for element in other.rule.elements)
     if (other.first, other.last) != (hit.first, hit.last) or other.rule.value == hit.rule.value:
         return False
     if "none" in {other.rule.value, hit.rule.value}:

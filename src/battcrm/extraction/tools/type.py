@@ -8,10 +8,11 @@ from typing import Final
 
 from battcrm.extraction.rules.line import Line
 from battcrm.extraction.rules.match import Hit, sentence
-from battcrm.models.facts import AppealType, Fact, Method
+from battcrm.models.facts import AppealType, Fact, Method, PartOwner
 
 _WEIGHTS: Final = {"ask": 3.0, "tell": 2.0, "": 2.0, "soft": 1.5, "hint": 1.0}
 _ASK: Final = 3.0
+_UNDER_WARRANTY: Final = frozenset({"repair", "status", "info"})
 _OVER_REPAIR: Final = frozenset({"warranty", "sell"})
 
 
@@ -27,10 +28,11 @@ class Cue:
     first: int
 
 
-def type_fact(hits: Sequence[Hit], repairs: Iterable[Hit], line: Line) -> Fact | None:
-    """The wish, or None when nothing speaks of one. `hits` are the standing hits of the book `type`."""
+def type_fact(hits: Sequence[Hit], repairs: Iterable[Hit], owners: Iterable[Hit], line: Line) -> Fact | None:
+    """The wish, or None when nothing speaks of one. `hits` are the standing hits of the book `type`, `owners` of `part`."""
     cues = [_cue(hit) for hit in hits if hit.rule.value != "none"]
     cues += [_repair_cue(hit) for hit in repairs]
+    cues += [_owner_cue(hit) for hit in owners if hit.rule.value != "none"]
     if not cues:
         return None
     cues = _settle(cues, line)
@@ -51,6 +53,14 @@ def _repair_cue(hit: Hit) -> Cue:
     return Cue(AppealType.REPAIR, 1 if bare else 2, hit.last, 0.86 if bare else 0.93, source, hit.first)
 
 
+def _owner_cue(hit: Hit) -> Cue:
+    """Who speaks of bringing a part, or of ours going in, wants it put in."""
+    own = hit.rule.value == PartOwner.CLIENT
+    return Cue(
+        AppealType.REPAIR, _ASK if own else 2.0, hit.last, 0.92, f"type.repair: {hit.rule.value}'s part", hit.first
+    )
+
+
 def _settle(cues: list[Cue], line: Line) -> list[Cue]:
     """Meaning that does not depend on order: what a price, a part or a request for repair belongs to."""
     asked = {cue.value for cue in cues if cue.weight == _ASK}
@@ -62,9 +72,9 @@ def _settle(cues: list[Cue], line: Line) -> list[Cue]:
 
 def _outranks(master: Cue, cue: Cue, line: Line) -> bool:
     """A complaint asks for repair anyway, wherever it does; a sale does so only in its own sentence."""
+    if master.value == AppealType.WARRANTY:
+        return cue.value in _UNDER_WARRANTY
     if cue.value != AppealType.REPAIR:
         return False
-    if master.value == AppealType.WARRANTY:
-        return True
     first, last = sentence(line.words, master.first)
     return first <= cue.first < last
