@@ -141,7 +141,7 @@ async def test_files_are_uploaded_and_named(vk: VkEmulator, http: AioHttp, kind:
     path.write_bytes(b"\x00" * 100)
     await VkSender(account(vk), http).send(command("Вот", attachments=(OutAttachment(kind, path=str(path)),)))
     (shown,) = vk.log.all
-    prefix = "photo" if kind == "photo" else "doc"
+    prefix = {"photo": "photo", "document": "doc", "voice": "audio_message"}[kind]
     assert (shown.attachment, shown.text) == (kind, "Вот")
     assert shown.payload["attachment"].startswith(f"{prefix}-{GROUP}_")
 

@@ -57,8 +57,8 @@ class VkApi:
         server = await self._server("docs.getMessagesUploadServer", {"type": place, "peer_id": peer_id})
         stored = await self._put(server, "file", file)
         saved = wire.obj(await self.call("docs.save", {"file": stored.get("file"), "title": file[0]}, idempotent=True))
-        name = reference("doc", wire.obj(saved.get(place)) or wire.obj(saved.get("doc")))
-        return _named(name)
+        stored_as = wire.text(saved.get("type")) or place
+        return _named(reference(stored_as, wire.obj(saved.get(stored_as))))
 
     async def _upload_photo(self, peer_id: str, file: File) -> str:
         server = await self._server("photos.getMessagesUploadServer", {"peer_id": peer_id})

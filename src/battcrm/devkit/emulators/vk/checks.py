@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from battcrm.devkit.emulators.vk.state import ApiError
-from battcrm.kit.text import loads
+from battcrm.kit.text import dumps, loads
 
 TEXT_LIMIT: Final = 9000
 LABEL_LIMIT: Final = 40
@@ -119,7 +119,7 @@ def keyboard(arguments: Mapping[str, str]) -> list[dict[str, Any]]:
 
 def _checked(document: Any) -> list[dict[str, Any]]:
     rows, inline = document["buttons"], document.get("inline", False)
-    if document.keys() - {"one_time", "inline", "buttons"} or (inline and "one_time" in document):
+    if document.keys() - {"one_time", "inline", "buttons"} or (inline and document.get("one_time")):
         raise ValueError("keys")
     if len(rows) > (6 if inline else 10) or not all(isinstance(row, list) and 0 < len(row) <= 5 for row in rows):
         raise ValueError("rows")
@@ -146,6 +146,8 @@ def _check_cell(width: int, cell: dict[str, Any]) -> None:
         raise ValueError("link")
     payload = action.get("payload")
     if payload is not None:
-        if not isinstance(payload, str) or len(payload) > PAYLOAD_LIMIT:
+        # VK takes JSON text or the object itself, and gives text back.
+        action["payload"] = payload if isinstance(payload, str) else dumps(payload).decode()
+        if len(action["payload"]) > PAYLOAD_LIMIT:
             raise ValueError("payload")
-        loads(payload)
+        loads(action["payload"])

@@ -331,7 +331,7 @@ def save_document(call: Call) -> Any:
     if found is None:
         raise ApiError(105, "Couldn't save file")
     place, _, content = found
-    number = _name_file(call.community, "doc", _KIND[place])
+    number = _name_file(call.community, place, _KIND[place])
     item = {"id": number, "owner_id": -call.community.id, "access_key": "77ab12cd", "size": len(content)}
     if place == "audio_message":
         return {"type": place, place: item | {"duration": 3, "link_ogg": "", "link_mp3": ""}}

@@ -258,7 +258,8 @@ class WhatsAppEmulator(People, Emulator):
         try:
             if ident in self.numbers:
                 return await self._describe(request, self._who(request, ident))
-            number = self._who(request, request.query.get("phone_number_id", ""))
+            owner = next((n.id for n in self.numbers.values() if n.token == _bearer(request)), "")
+            number = self._who(request, request.query.get("phone_number_id", owner))
             stored = number.media.get(ident)
             if stored is None:
                 raise GraphError(100, "Unsupported get request", details=f"Object with ID '{ident}' does not exist")
