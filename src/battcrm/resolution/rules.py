@@ -263,6 +263,9 @@ def by_only_open(view: View) -> Routing | None:
     """The only open appeal takes what names no device."""
     if len(view.open) != 1:
         return None
+    back = [a for a in lost(view) if view.repairs & view.appeal_repairs(a)]
+    if back and view.signals.agrees and foreign_repairs(view, view.open[0]) and not view.device.named:
+        return reopen(back[0], Why.LOST_RETURNS, 0.8)  # a yes to what was once declined, in the same words
     return continue_or_link(view, view.open[0], Why.ONLY_OPEN, 0.9)
 
 

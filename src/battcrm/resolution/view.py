@@ -16,6 +16,7 @@ from battcrm.resolution.settings import ResolutionSettings
 ANOTHER: Final = re.compile(
     r"\b(ещ[её]|второ[йе]|вторая|другой|другая|другое|другого|также|another|second|also|other)\b", re.IGNORECASE
 )
+_THANKS: Final = re.compile(r"(?<!\w)(?:спасиб|благодар|thank)", re.IGNORECASE)
 _WORD: Final = re.compile(r"[^\W\d_]{2,}")
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -67,6 +68,8 @@ class View:
             return True
         if any(m.attachment_kinds for m in self.fresh):
             return True
+        if _THANKS.search(self.text) and "?" not in self.text:
+            return False  # "thanks, all is well now" says nothing that needs an appeal
         return not (s.agrees or s.declines or s.choice is not None) and len(_WORD.findall(self.text)) >= 3
 
     def fit(self, appeal: AppealView) -> Fit:

@@ -85,6 +85,11 @@ CASES: list[tuple[str, list[AppealView], dict[str, Any], dict[str, Any], str, st
      [appeal("b", "done", 5, **GALAXY), appeal("a", "done", 60, **IPHONE)],
      {"type": "warranty"}, {}, "ask", None, Why.WARRANTY_SEVERAL),
     ("thanks never reopen", [appeal("a", "done", 0, **IPHONE)], {}, {"thanks_only": True}, "none", None, Why.COURTESY),
+    ("thanks with words never reopen", [appeal("a", "done", 0, **IPHONE)], {"type": "other"}, {}, "none", None,
+     Why.NOTHING_SAID),
+    ("yes to a repair declined before", [appeal("b", "agreed", 0, repairs=["battery"], **GALAXY),
+                                         appeal("a", "lost", 5, repairs=["screen"], **IPHONE)],
+     {"type": "repair", "repairs": ["screen"]}, {"agrees": True}, "reopen", "a", Why.LOST_RETURNS),
     ("greeting never creates", [], {}, {"greeting_only": True}, "none", None, Why.COURTESY),
     ("spam never creates", [], {"type": "other"}, {"spam": True}, "none", None, Why.SPAM),
     ("stop word never creates", [], {}, {"opt_out": True}, "none", None, Why.OPT_OUT),
@@ -117,7 +122,8 @@ CASES: list[tuple[str, list[AppealView], dict[str, Any], dict[str, Any], str, st
 )
 def test_rule(name: str, appeals: list[AppealView], say: dict[str, Any], signal: dict[str, Any], action: str,
               letter: str | None, why: Why) -> None:  # fmt: skip
-    routing = route(appeals, say, **signal)
+    text = "спасибо, теперь всё работает" if name.startswith("thanks with words") else ""
+    routing = route(appeals, say, text, **signal)
     target: UUID | None = derived_id("appeal", letter) if letter else None
     assert (routing.action, routing.appeal_id, routing.reason) == (action, target, why)
 
