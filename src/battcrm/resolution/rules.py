@@ -119,9 +119,9 @@ def by_status_question(view: View) -> Routing | None:
     """A question whether it is ready is about something that is with us."""
     if view.type is not AppealType.STATUS:
         return None
-    fitting = [a for a in view.open if view.fit(a) not in {Fit.DIFFERENT, Fit.FILLS}]
+    fitting = narrow(view, [a for a in view.open if view.fit(a) not in {Fit.DIFFERENT, Fit.FILLS}])
     at_work = [a for a in fitting if a.status in AT_WORK]
-    pool = narrow(view, at_work or fitting)
+    pool = at_work or fitting
     if len(pool) == 1:
         return existing(pool[0], Why.STATUS, 0.93 if at_work else 0.8)
     if pool:
