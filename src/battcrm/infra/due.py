@@ -47,17 +47,27 @@ SELECT min(greatest(due_at, coalesce(lease_until, due_at))) FROM {table}
 WHERE due_at IS NOT NULL AND bucket = ANY($1) AND (due_at > $2 OR lease_until > $2)
 """
 
-_EXTEND: Final = """
-UPDATE {table} w SET lease_until = $4 FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS h(tenant_id, key, token)
-WHERE w.tenant_id = h.tenant_id AND w.{key} = h.key AND w.token = h.token
+# Several rows are always locked in key order: whoever else locks several does the same, and nobody deadlocks.
+_HELD: Final = """
+WITH held AS MATERIALIZED (
+  SELECT w.tenant_id, w.{key} FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS h(tenant_id, key, token)
+  JOIN {table} w ON w.tenant_id = h.tenant_id AND w.{key} = h.key AND w.token = h.token
+  ORDER BY w.tenant_id, w.{key} FOR UPDATE OF w
+)
 """
-
-_DONE: Final = """
-UPDATE {table} w SET due_at = NULL, lease_until = NULL, attempts = 0, last_error = NULL
-FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS h(tenant_id, key, token)
-WHERE w.tenant_id = h.tenant_id AND w.{key} = h.key AND w.token = h.token
-RETURNING w.{key}
+_EXTEND: Final = (
+    _HELD
+    + """
+UPDATE {table} w SET lease_until = $4 FROM held h WHERE w.tenant_id = h.tenant_id AND w.{key} = h.{key}
 """
+)
+_DONE: Final = (
+    _HELD
+    + """
+UPDATE {table} w SET due_at = NULL, lease_until = NULL, attempts = 0, last_error = NULL FROM held h
+WHERE w.tenant_id = h.tenant_id AND w.{key} = h.{key} RETURNING w.{key}
+"""
+)
 
 _RETRY: Final = """
 UPDATE {table} w SET due_at = $4, lease_until = NULL, last_error = $5

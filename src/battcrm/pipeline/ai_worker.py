@@ -113,8 +113,9 @@ class AiWorker:
         try:
             await self._client(claim)
         except UNAVAILABLE as error:
-            # The lease expires and the client is claimed again; nothing was committed.
-            log.warning("turn.database", client_id=str(claim.key), error=type(error).__name__)
+            # Nothing was committed. Given back at once if that works, otherwise when the lease expires.
+            log.warning("turn.database", client_id=str(claim.key), error=type(error).__name__, detail=str(error)[:200])
+            await self._retry(claim, error)
         except Exception as error:
             log.exception("turn.failed", client_id=str(claim.key), tenant_id=str(claim.tenant_id))
             METRICS.turns.labels("failed").inc()

@@ -44,15 +44,19 @@ FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6
 WHERE d.tenant_id = n.tenant_id AND d.dialog_id = n.dialog_id
 """
 _RELEASE: Final = """
+WITH held AS MATERIALIZED (
+  SELECT w.tenant_id, w.client_id FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS k(tenant_id, client_id, token)
+  JOIN client_work w ON w.tenant_id = k.tenant_id AND w.client_id = k.client_id AND w.token = k.token
+  ORDER BY w.tenant_id, w.client_id FOR UPDATE OF w
+)
 UPDATE client_work w SET lease_until = NULL, attempts = 0, superseded = 0, last_error = NULL, due_at = n.due_at
 FROM (
-  SELECT k.tenant_id, k.client_id, k.token, min(d.due_at) AS due_at
-  FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS k(tenant_id, client_id, token)
-  JOIN identity i ON i.tenant_id = k.tenant_id AND i.client_id = k.client_id
+  SELECT h.tenant_id, h.client_id, min(d.due_at) AS due_at FROM held h
+  JOIN identity i ON i.tenant_id = h.tenant_id AND i.client_id = h.client_id
   JOIN dialog d ON d.tenant_id = i.tenant_id AND d.identity_id = i.identity_id
-  GROUP BY k.tenant_id, k.client_id, k.token
+  GROUP BY h.tenant_id, h.client_id
 ) n
-WHERE w.tenant_id = n.tenant_id AND w.client_id = n.client_id AND w.token = n.token
+WHERE w.tenant_id = n.tenant_id AND w.client_id = n.client_id
 """
 
 
