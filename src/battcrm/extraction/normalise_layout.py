@@ -41,8 +41,9 @@ def _to_cyrillic(text: str) -> str | None:
     open_chunks = sum(1 for _, chunk in latin if len(chunk) >= _SURE_LETTERS and not _explained(chunk))
     whole = len(slips) > open_chunks and not chars.has_cyrillic(text)
     out = list(text)
+    named = any(_is_latin_name(chunk) and chunk.strip(_EDGES).isalpha() for _, chunk in latin)
     for (start, end), chunk in latin if whole else slips:
-        if whole and _is_latin_name(chunk):
+        if whole and _is_latin_name(chunk) and (named or not _CODE.fullmatch(chunk.strip(_EDGES))):
             continue
         out[start:end] = _retype(chunk)
     return "".join(out)
@@ -107,6 +108,8 @@ def _belongs(chunk: str) -> bool:
     core = chunk.strip(_EDGES).lower()
     if core.isdigit():
         return True
-    if core in vocabulary() or is_word(core):
+    if core in vocabulary() or (len(core) > 2 and is_word(core)):
         return False
-    return bool(_CODE.fullmatch(core)) or core.translate(chars.TO_LAT_LAYOUT) in vocabulary()
+    if _CODE.fullmatch(core):
+        return chars.to_latin_shape(core) == core
+    return core.translate(chars.TO_LAT_LAYOUT) in vocabulary()

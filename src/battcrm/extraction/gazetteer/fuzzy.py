@@ -9,7 +9,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from battcrm.extraction import normalise_chars as chars
-from battcrm.extraction.gazetteer.aliases import Alias, aliases
+from battcrm.extraction.gazetteer.aliases import Alias, aliases, data_lines
 from battcrm.extraction.gazetteer.neutral import is_neutral
 from battcrm.extraction.normalise_morph import is_word
 
@@ -22,6 +22,11 @@ _TWO_SLIPS: Final = 8
 def _targets() -> dict[bool, list[str]]:
     heads = [form for form, alias in aliases().items() if len(form) >= _MIN_LETTERS and _worth(alias)]
     return {script: [form for form in heads if form.isascii() is script] for script in (True, False)}
+
+
+@lru_cache(maxsize=1)
+def _class_words() -> frozenset[str]:
+    return frozenset(word for row in data_lines("classes.tsv") for word in row[1].split())
 
 
 def _worth(alias: Alias) -> bool:
@@ -49,7 +54,10 @@ def near_alias(word: str) -> Alias | None:
     if len(word) < _MIN_LETTERS or not word.isalpha() or (chars.has_cyrillic(word) and is_word(word)):
         return None
     slips = 2 if len(word) >= _TWO_SLIPS else 1
+    if word in _class_words():
+        return None
     found = process.extract(word, _targets()[word.isascii()], scorer=OSA.distance, score_cutoff=slips, limit=8)
+    found = [item for item in found if item[1] < 2 or item[0][0] == word[0]]
     if not found:
         return None
     nearest = min(score for _, score, _ in found)

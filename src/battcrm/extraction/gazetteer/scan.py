@@ -3,6 +3,7 @@ reported as blocked, with the models it may have meant."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +23,7 @@ _SHORT_CODE: Final = 4
 _MAX_FOREIGN: Final = 14
 _YEARS: Final = range(2005, 2030)
 _WITH: Final = frozenset(("gent", "ablt", "gen2"))
+_SUBJECT: Final = frozenset(("nomn",))
 _ABOUT: Final = frozenset(("accs",))
 # Conjunctions and prepositions of one letter. Apart from "с" and "а" none of them is ever a spaced model letter.
 _SMALL_WORDS: Final = frozenset("икоувя")
@@ -40,9 +42,14 @@ class Match:
     five_g: bool = False
 
 
-def match_at(catalogue: Catalogue, cells: Sequence[Cell], start: int, scope: str) -> Match | None:
-    """The longest name of the scope ("" or a maker's atom) that begins at cell `start`."""
-    paths = [scope + "|"]
+def match_at(
+    catalogue: Catalogue, cells: Sequence[Cell], start: int, scope: str, line: tuple[str, ...] = ()
+) -> Match | None:
+    """The longest name of the scope ("" or a maker's atom) that begins at cell `start`.
+
+    `line`: atoms taken as already said ("айпад 8 и 9": the 9 is read after "ipad").
+    """
+    paths = [f"{scope}|" + "".join(f"{atom} " for atom in line)]
     ends: list[tuple[int, list[str]]] = []
     at = start
     while at < len(cells) and at - start < MAX_CELLS and paths:
@@ -61,6 +68,11 @@ def match_at(catalogue: Catalogue, cells: Sequence[Cell], start: int, scope: str
             continue
         return _settled(catalogue, cells, start, end, full)
     return None
+
+
+def line_of(atoms: Sequence[str]) -> tuple[str, ...]:
+    """The product line a name begins with: its leading words ("redmi note" of "redmi note 10 pro")."""
+    return tuple(itertools.takewhile(str.isalpha, atoms))
 
 
 def _extend(catalogue: Catalogue, paths: list[str], cell: Cell) -> list[str]:
@@ -103,7 +115,7 @@ def _may_be_letter(cells: Sequence[Cell], at: int) -> bool:
     if follower.kind != "word" or follower.norm.isascii():
         return False
     if letter == "а":
-        return False
+        return at > 0 and cells[at - 1].kind == "number" and has_case(follower.norm, _SUBJECT)
     return is_word(follower.norm) and not has_case(follower.norm, _WITH)
 
 

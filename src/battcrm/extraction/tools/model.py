@@ -9,9 +9,11 @@ from typing import Final
 from battcrm.extraction.gazetteer.catalogue import Catalogue
 from battcrm.extraction.gazetteer.cells import Cell, cells_of
 from battcrm.extraction.gazetteer.compile import brand_atom
+from battcrm.extraction.gazetteer.names import atoms
+from battcrm.extraction.gazetteer.scan import line_of
 from battcrm.extraction.normalise import Normalised
 from battcrm.extraction.tools import model_words as words
-from battcrm.extraction.tools.model_bare import bare_at
+from battcrm.extraction.tools.model_bare import Context, bare_at
 from battcrm.extraction.tools.model_codes import code_at
 from battcrm.extraction.tools.model_found import CONTEXT, Found
 from battcrm.extraction.tools.model_heads import head_at, reversed_tail
@@ -20,7 +22,32 @@ from battcrm.models.facts import Candidate, Fact, Hypothesis, Method, Span
 
 _NEAR: Final = 5
 _BETWEEN: Final = frozenset(
-    ("и", "или", "а", ",", "/", "либо", "ой", "нет", "точнее", "вернее", ".", "-", "то", "есть", "еще")
+    (
+        "и",
+        "или",
+        "а",
+        ",",
+        "/",
+        "либо",
+        "ой",
+        "нет",
+        "точнее",
+        "вернее",
+        ".",
+        "-",
+        "то",
+        "есть",
+        "еще",
+        "он",
+        "она",
+        "это",
+        "ошибся",
+        "ошиблась",
+        "пардон",
+        "сори",
+        "сорри",
+        "—",
+    )
 )
 _REST: Final = 3
 _MAX_BETWEEN: Final = 5
@@ -96,7 +123,7 @@ class _Reader:
                 head = reversed_tail(self._catalogue, self._cells, head, start, kind)
             return head
         listed = bool(found) and bool(found[-1].model) and self._continues(found[-1], at)
-        bare = bare_at(self._catalogue, self._cells, at, self._scope(at, found), kind, listed=listed)
+        bare = bare_at(self._catalogue, self._cells, at, self._context(at, found), kind, listed=listed)
         return None if bare is not None and self._is_rest(found, bare) else bare
 
     def _is_rest(self, found: list[Found], bare: Found) -> bool:
@@ -106,15 +133,23 @@ class _Reader:
         gap = bare.start - found[-1].end
         return gap <= _REST and (found[-1].open or bare.brand != found[-1].brand)
 
-    def _scope(self, at: int, found: list[Found]) -> str:
+    def _context(self, at: int, found: list[Found]) -> Context:
         """The maker a name without one may belong to: of a brand-only mention before, of a list, or known."""
-        if found:
+        if found and found[-1].brand:
             last = found[-1]
-            if last.brand and (not last.model or last.negated or self._continues(last, at)):
-                return brand_atom(last.brand)
-            return ""
+            near = not last.model or last.negated or self._continues(last, at) or self._ordinal_answer(at)
+            return Context(brand_atom(last.brand), last.line, weak=not near)
         brand = self._known.brand if self._known else None
-        return brand_atom(brand.value) if brand else ""
+        if found or brand is None:
+            return Context()
+        scope = brand_atom(brand.value)
+        name = atoms(self._known.model.value) if self._known and self._known.model else ()
+        return Context(scope, line_of(name[1:] if name[:1] == (scope,) else name))
+
+    def _ordinal_answer(self, at: int) -> bool:
+        """An ordinal that ends its phrase is another model of the same line ("у мамы пятый, у меня девятый")."""
+        closed = at + 1 >= len(self._cells) or self._cells[at + 1].kind in ("punct", "emoji")
+        return self._cells[at].spelled and closed
 
     def _continues(self, last: Found, at: int) -> bool:
         between = [cell.norm for cell in self._cells[last.end : at]]

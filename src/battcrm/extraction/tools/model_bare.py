@@ -3,17 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from battcrm.extraction.gazetteer.catalogue import Catalogue
 from battcrm.extraction.gazetteer.cells import Cell
-from battcrm.extraction.gazetteer.scan import Match, match_at
+from battcrm.extraction.gazetteer.neutral import is_neutral
+from battcrm.extraction.gazetteer.scan import Match, line_of, match_at
 from battcrm.extraction.normalise_numbers import MODEL_NOUNS
 from battcrm.extraction.tools import model_words as words
 from battcrm.extraction.tools.model_found import BARE, CONTEXT, DOMINANT, Found, candidates, settle, with_five_g
 from battcrm.extraction.tools.model_numbers import by_number
 
-_LEADS: Final = frozenset(("на", "для", "от", "у", "модель", "это", "моем", "моего", "под", "не", "а", "меня"))
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The maker and product line a bare name may belong to. `weak`: only named before in the same message."""
+
+    scope: str = ""
+    line: tuple[str, ...] = ()
+    weak: bool = False
+
+
+_LEADS: Final = frozenset(
+    (
+        "обычный",
+        "обычного",
+        "обычном",
+        "простой",
+        "простого",
+        "базовый",
+        "стандартный",
+        "на",
+        "для",
+        "от",
+        "у",
+        "модель",
+        "это",
+        "моем",
+        "моего",
+        "под",
+        "не",
+        "а",
+        "меня",
+    )
+)
 _ANSWER_WORDS: Final = frozenset(
     [
         "у",
@@ -52,26 +86,29 @@ _ANSWER_WORDS: Final = frozenset(
     ]
 )
 _LONE_WORDS: Final = frozenset(("xr", "xs"))
+_MIN_STRANGER: Final = 3
 _FIRST_MODIFIERS: Final = frozenset(("se", "xr", "xs", "x", "s", "z", "gt"))
 _WORD_NAMES: Final = frozenset(("|steam deck ", "|steam deck oled ", "|steam deck lcd ", "|joy con ", "|watch ultra "))
 _SPACED_SMALL: Final = frozenset("скоувиаея")
 
 
 def bare_at(
-    catalogue: Catalogue, cells: Sequence[Cell], start: int, scope: str, device_class: str | None, *, listed: bool
+    catalogue: Catalogue, cells: Sequence[Cell], start: int, context: Context, device_class: str | None, *, listed: bool
 ) -> Found | None:
-    """A model name at `start` without its maker. `scope` is the maker known from elsewhere ("" when none).
+    """A model name at `start` without its maker. `context` is the maker known from elsewhere.
 
     `listed`: the place continues a list of that maker's models ("айфон 11, 12 и 13 про").
     """
     cell = cells[start]
     if not _may_begin(catalogue, cells, start):
         return None
-    if scope:
-        found = _in_scope(catalogue, cells, start, scope, device_class, listed=listed)
+    if context.scope:
+        found = _in_scope(catalogue, cells, start, context, device_class, listed=listed)
         if found is not None:
             return found
     if cell.kind == "number" and words.is_time_or_age(cells, start):
+        return None
+    if _after_stranger(cells, start):
         return None
     match = match_at(catalogue, cells, start, "")
     if match is None or not _is_name(cells, match):
@@ -99,6 +136,14 @@ def _may_begin(catalogue: Catalogue, cells: Sequence[Cell], start: int) -> bool:
     return True
 
 
+def _after_stranger(cells: Sequence[Cell], start: int) -> bool:
+    """An unknown Latin word right before is a maker we do not know: its model is not somebody else's."""
+    before = cells[start - 1] if start else None
+    if before is None or before.kind != "word" or before.alias is not None or len(before.norm) < _MIN_STRANGER:
+        return False
+    return before.norm.isascii() and not is_neutral(before.norm)
+
+
 def _is_line(cell: Cell) -> bool:
     return cell.alias is not None and cell.alias.kind == "line"
 
@@ -118,17 +163,31 @@ def _is_name(cells: Sequence[Cell], match: Match) -> bool:
 
 
 def _in_scope(
-    catalogue: Catalogue, cells: Sequence[Cell], start: int, scope: str, device_class: str | None, *, listed: bool
+    catalogue: Catalogue, cells: Sequence[Cell], start: int, context: Context, device_class: str | None, *, listed: bool
 ) -> Found | None:
-    match = match_at(catalogue, cells, start, scope)
+    match = _longest(catalogue, cells, start, context)
     if match is None:
+        return None
+    if context.weak and (match.blocked or cells[start].kind != "code"):
         return None
     numeric = match.end == start + 1 and cells[start].kind == "number"
     if numeric and not (_is_listed(cells, start) if listed else _numeric_answer(cells, start)):
         return None
-    if not numeric and cells[start].kind == "word" and not _is_name(cells, match) and not match.blocked:
+    worded = not numeric and cells[start].kind == "word" and not _is_name(cells, match)
+    if worded and not (match.blocked or ((listed or context.line) and _is_line(cells[start]))):
         return None
     return _found(catalogue, match, device_class, CONTEXT, "context")
+
+
+def _longest(catalogue: Catalogue, cells: Sequence[Cell], start: int, context: Context) -> Match | None:
+    """The name read after the known product line, else after less of it, else after the maker alone."""
+    doubtful: Match | None = None
+    for size in range(len(context.line), -1, -1):
+        match = match_at(catalogue, cells, start, context.scope, context.line[:size])
+        if match is not None and not match.blocked:
+            return match
+        doubtful = doubtful or match
+    return doubtful
 
 
 def _is_listed(cells: Sequence[Cell], start: int) -> bool:
@@ -165,7 +224,8 @@ def _found(catalogue: Catalogue, match: Match, device_class: str | None, confide
         confidence = DOMINANT
     name = with_five_g(model.name, model.device_class, match.five_g)
     return Found(
-        match.start, match.end, model.brand, name, model.device_class, confidence, confidence, source=f"{how}+name"
+        match.start, match.end, model.brand, name, model.device_class, confidence, confidence, source=f"{how}+name",
+        line=line_of(match.key.partition("|")[2].split()),
     )  # fmt: skip
 
 

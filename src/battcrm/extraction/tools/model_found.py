@@ -37,6 +37,7 @@ class Found:
     source: str = ""
     head: bool = False
     scope: str = ""
+    line: tuple[str, ...] = ()
     corrected: bool = False
     negated: bool = False
 

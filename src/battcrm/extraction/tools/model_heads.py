@@ -10,7 +10,7 @@ from battcrm.extraction.gazetteer.aliases import Alias
 from battcrm.extraction.gazetteer.catalogue import Catalogue
 from battcrm.extraction.gazetteer.cells import Cell
 from battcrm.extraction.gazetteer.compile import brand_atom
-from battcrm.extraction.gazetteer.scan import Match, match_at
+from battcrm.extraction.gazetteer.scan import Match, line_of, match_at
 from battcrm.extraction.tools import model_words as words
 from battcrm.extraction.tools.model_found import AS_SAID, FUZZY, SURE, Found, candidates, settle, with_five_g
 from battcrm.extraction.tools.model_lines import line_name
@@ -70,7 +70,7 @@ def head_at(catalogue: Catalogue, cells: Sequence[Cell], start: int, device_clas
     confidence = FUZZY if any(cells[at].fuzzy for at in range(start, end)) else SURE
     base = Found(
         start, end, alias.brand, "", device_class or _class(run), 0.0, confidence,
-        source=f"alias:{alias.atoms[0]}", head=True, scope=scope,
+        source=f"alias:{alias.atoms[0]}", head=True, scope=scope, line=_family_line(run),
     )  # fmt: skip
     tail = _tail(catalogue, cells, start, end, scope)
     plain = replace(base, open=_speaks_of_model(cells, end))
@@ -113,6 +113,10 @@ def _maker(run: list[Alias]) -> Alias:
         if pair[0] == pair[1] or _TOGETHER.get(pair) == pair[1]:
             chosen = alias
     return chosen
+
+
+def _family_line(run: list[Alias]) -> tuple[str, ...]:
+    return next((alias.atoms for alias in reversed(run) if alias.kind == "family"), ())
 
 
 def _class(run: list[Alias]) -> str | None:
@@ -209,6 +213,7 @@ def _with_match(catalogue: Catalogue, base: Found, match: Match, last: int, devi
     return replace(
         base, end=last, brand=model.brand, model=name, device_class=model.device_class,
         confidence=base.brand_confidence, source=f"{base.source}+name",
+        line=line_of(match.key.partition("|")[2].split()),
     )  # fmt: skip
 
 

@@ -326,12 +326,18 @@ def is_negated(cells: Sequence[Cell], start: int) -> bool:
     return at >= 0 and cells[at].norm == "не"
 
 
+def _not_modifier(cell: Cell, follower: Cell) -> bool:
+    """Whether a modifier is taken back ("не мини")."""
+    return cell.norm == "не" and follower.alias is not None and follower.alias.kind == "mod"
+
+
 def has_correction(cells: Sequence[Cell], start: int, end: int) -> bool:
     """Whether the words of [start, end) take back something said before."""
     for at in range(start, end):
         cell = cells[at]
         if cell.norm in _CORRECTIONS or cell.lemma in _CORRECTIONS:
             return True
-        if at + 1 < len(cells) and (cell.norm, cells[at + 1].norm) in _PAIRS:
+        follower = cells[at + 1] if at + 1 < len(cells) else None
+        if follower is not None and ((cell.norm, follower.norm) in _PAIRS or _not_modifier(cell, follower)):
             return True
     return False
