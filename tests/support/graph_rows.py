@@ -57,7 +57,7 @@ class Rows:
     async def repair(self, days_ago: float = 10, **changes: Any) -> UUID:
         own = self.ids.new()
         closed = NOW - timedelta(days=days_ago)
-        values = {
+        values: dict[str, Any] = {
             "tenant_id": self.tenant_id,
             "repair_id": own,
             "brand": "Apple",

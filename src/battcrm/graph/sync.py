@@ -123,7 +123,7 @@ class Projector:
             return await _write(run, str(tenant_id), entity, nodes, force=force)
 
         async with self._lock(tenant_id):
-            return int(await self._graph.transact(work))
+            return int(await self._graph.transact(work, merges=True))
 
     async def erase(self, tenant_id: UUID, entity: str, ids: Sequence[str]) -> None:
         """Remove nodes and their edges; a client takes the devices along."""

@@ -6,6 +6,7 @@ Works against Neo4j >= 5.26 and the embedded ArcadeDB server. What differs betwe
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, LiteralString, Protocol, Self
@@ -58,13 +59,19 @@ class Runner:
         return [record.data() for record in await result.fetch(2**31)]
 
 
+_CONTENTION: Final = "graph_contention"
+_DUPLICATE: Final = "graph_constraint"
+_LAST_DUPLICATE: Final = 0.5  # seconds of pause: about five retries
+_FIRST_PAUSE: Final = 0.02
+_LONGEST_PAUSE: Final = 1.0
+
 # First match wins: what the driver raises -> (class of ours, code, does it say that the server is not answering?).
 _ERRORS: Final[tuple[tuple[type[BaseException], type[BattError], str, bool], ...]] = (
     (TimeoutError, Transient, "graph_timeout", True),
     (bolt.AuthError, AuthExpired, "graph_auth", False),
     (bolt.TokenExpired, AuthExpired, "graph_auth", False),
-    (bolt.ConstraintError, Conflict, "graph_constraint", False),
-    (bolt.TransientError, Transient, "graph_contention", False),
+    (bolt.ConstraintError, Conflict, _DUPLICATE, False),
+    (bolt.TransientError, Transient, _CONTENTION, False),
     (bolt.CypherSyntaxError, Permanent, "graph_syntax", False),
     (bolt.ClientError, Permanent, "graph_client", False),
     (bolt.DatabaseError, Transient, "graph_database", False),
@@ -97,12 +104,14 @@ class Graph:
         circuit: Circuit,
         metrics: GraphMetrics | None,
         in_flight: int,
+        randomness: random.Random,
     ) -> None:
         self._driver = driver
         self._clock = clock
         self._database = database
         self._circuit = circuit
         self._metrics = metrics
+        self._random = randomness
         self._slots = asyncio.Semaphore(in_flight)
 
     @classmethod
@@ -118,6 +127,7 @@ class Graph:
         connect_timeout: float = 2.0,
         circuit: Circuit | None = None,
         metrics: GraphMetrics | None = None,
+        randomness: random.Random | None = None,
     ) -> Self:
         """Describe the server; nothing is sent yet. At most `connections` transactions are under way at once."""
         driver = AsyncGraphDatabase.driver(
@@ -126,14 +136,21 @@ class Graph:
             max_connection_pool_size=connections,
             connection_timeout=connect_timeout,
             connection_acquisition_timeout=connect_timeout,
-            max_transaction_retry_time=30.0,
+            # The driver would wait a second and more, also for a dead server; `transact` retries what is worth it.
+            max_transaction_retry_time=0.0,
             liveness_check_timeout=30.0,
             notifications_min_severity=NotificationMinimumSeverity.OFF,
             telemetry_disabled=True,
             user_agent="battcrm",
         )
         return cls(
-            driver, clock, database=database, circuit=circuit or Circuit(clock), metrics=metrics, in_flight=connections
+            driver,
+            clock,
+            database=database,
+            circuit=circuit or Circuit(clock),
+            metrics=metrics,
+            in_flight=connections,
+            randomness=randomness or random.Random(),  # noqa: S311 - spreads retries, keeps no secret
         )
 
     @property
@@ -165,9 +182,27 @@ class Graph:
 
         return list(await self.transact(work, deadline=deadline))
 
-    async def transact(self, work: Work, *, deadline: float = 30.0) -> Any:
-        """Run `work` in one writing transaction. It is repeated after contention: it must be idempotent outside."""
-        return await self._guard("write", self._write(work), deadline)
+    async def transact(self, work: Work, *, deadline: float = 30.0, merges: bool = False) -> Any:
+        """Run `work` in one writing transaction. It is repeated after contention: it must be idempotent outside.
+
+        A server that is away is not waited for: that is Transient at once, and the caller's own retry knows better.
+        `merges` says that nodes are only merged: a duplicate key then means that another writer was first (optimistic
+        servers find out at commit), and is retried a few times too.
+        """
+        retried = {_CONTENTION, _DUPLICATE} if merges else {_CONTENTION}
+        finish = self._clock.monotonic() + deadline
+        pause = _FIRST_PAUSE
+        while True:
+            left = finish - self._clock.monotonic()
+            try:
+                return await self._guard("write", self._write(work), max(left, 0.0))
+            except (Transient, Conflict) as error:
+                late = self._clock.monotonic() + pause >= finish
+                if error.code not in retried or late or (error.code == _DUPLICATE and pause > _LAST_DUPLICATE):
+                    raise
+            # Writers that met must not meet again: each waits its own share.
+            await self._clock.sleep(pause * (0.5 + self._random.random()))
+            pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def schema(self, text: LiteralString, *, deadline: float = 30.0) -> None:
         """Run one schema statement; these take a transaction of their own."""

@@ -84,7 +84,8 @@ async def test_an_older_row_never_overwrites_a_newer_one(bolt: Graph, rows: Rows
 
     client = await rows.client()
     appeal = await rows.appeal(client, 1)
-    old = dict(await rows.pool.fetchrow("SELECT * FROM appeal WHERE tenant_id = $1", rows.tenant_id))
+    (stored,) = await rows.pool.fetch("SELECT * FROM appeal WHERE tenant_id = $1", rows.tenant_id)
+    old = dict(stored)
     new = old | {"version": 2, "model": "iPhone 14", "status": "agreed"}
     await projector.write(rows.tenant_id, "appeal", [PROJECT["appeal"](new)])
     assert await projector.write(rows.tenant_id, "appeal", [PROJECT["appeal"](old)]) == 0
