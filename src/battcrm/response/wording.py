@@ -15,7 +15,7 @@ LEGAL: Final = _any(
     r"напишу заявление", r"экспертиз", r"lawyer", r"sue\b", r"court\b", r"legal action", r"consumer (?:rights|protection)",
 )  # fmt: skip
 PERSONAL_DATA: Final = _any(
-    r"персональн\w* данн", r"(?:удалите|сотрите|уничтожьте) (?:\w+ ){0,2}(?:данн|переписк|номер)",
+    r"персональн\w* данн", r"(?:удалите|сотрите|уничтожьте) (?:\w+ )?(?:мои|мой|мою|наш\w*) (?:\w+ )?(?:данн|переписк|номер|контакт)", r"данные обо мне",
     r"отзыва\w+ согласи", r"какие (?:\w+ ){0,2}данные (?:обо мне|у вас)", r"gdpr\b", r"personal data",
     r"(?:delete|erase|remove) (?:all )?my (?:data|number|account)",
 )  # fmt: skip

@@ -325,7 +325,8 @@ def test_orders_are_what_is_with_us() -> None:
     talk = appeal("collecting", number=14)
     rows = (
         replace(ORDER, ref="12", status="В работе"),
-        replace(ORDER, ref=str(talk.appeal_id), status="collecting"),
+        replace(ORDER, ref=str(talk.appeal_id), status="ждём ответа"),
+        replace(ORDER, ref="77", status="collecting"),
         replace(ORDER, ref="0197a1b2-0000-7000-8000-000000000000", status="ждёт деталь"),
     )
     plan = decide(situation("готово?", wish("status"), orders=rows, appeals=(mine, ready, talk)))

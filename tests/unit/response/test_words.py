@@ -158,7 +158,7 @@ def test_trigger_words_need_their_meaning() -> None:
     assert LEGAL.search("I will sue you")
     assert not LEGAL.search("обсудим? issue with screen, претензий нет, посуда")
     assert PERSONAL_DATA.search("удалите все мои данные")
-    assert not PERSONAL_DATA.search("сотрите пыль, восстановите данные")
+    assert not PERSONAL_DATA.search("сотрите пыль, восстановите данные, удалите данные с телефона")
     assert ANGRY.search("сколько можно ждать")
     assert not ANGRY.search("сколько можно выручить за телефон")
     assert CALL.search("Перезвоните мне")
