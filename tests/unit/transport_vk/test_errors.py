@@ -20,7 +20,7 @@ def answer(name: str) -> HttpResponse:
 CAPTURED: dict[str, tuple[type[BattError], str, float | None]] = {
     "api_error_5_token": (AuthExpired, "token_revoked", None),
     "api_error_6_too_many": (RateLimited, "rate_limited", 0.5),
-    "api_error_9_flood": (RateLimited, "flood", 300.0),
+    "api_error_9_flood": (RateLimited, "chat_rate", 300.0),
     "api_error_901_no_permission": (Permanent, "recipient_gone", None),
     "api_error_911_keyboard": (Permanent, "bad_buttons", None),
     "api_error_914_too_long": (Permanent, "text_too_long", None),

@@ -15,8 +15,8 @@ from battcrm.infra.http import AioHttp
 from battcrm.kit.errors import Permanent, Transient
 from battcrm.models.unified import UnifiedMessage
 from battcrm.transport.base import ChannelAccount, WebhookRequest
-from battcrm.transport.vk.client import VkApi
-from battcrm.transport.vk.lifecycle import EVENTS, VkLifecycle
+from battcrm.transport.vk.client import EVENTS, VkApi
+from battcrm.transport.vk.lifecycle import VkLifecycle
 from battcrm.transport.vk.manifest import MANIFEST
 from battcrm.transport.vk.poll import VkPoller
 from tests.unit.transport_vk.conftest import GROUP, TOKEN, USER, account
@@ -167,7 +167,6 @@ async def test_duplicates_have_one_key_and_order_may_change(vk: VkEmulator, http
 
 
 async def test_long_poll_reads_on_from_its_offset(vk: VkEmulator, http: AioHttp) -> None:
-    await VkLifecycle(account(vk), http).enable_long_poll()
     poller = VkPoller(account(vk), http, wait=1)
     async with aclosing(poller.batches(None)) as batches:
         waiting = asyncio.ensure_future(anext(batches))
@@ -187,7 +186,6 @@ async def test_long_poll_reads_on_from_its_offset(vk: VkEmulator, http: AioHttp)
 @pytest.mark.parametrize("offset", ["1", "999999", None])
 async def test_a_stale_offset_or_key_is_renewed(vk: VkEmulator, http: AioHttp, offset: str | None) -> None:
     """failed 1: VK no longer has that history, so reading goes on from what it has."""
-    await VkLifecycle(account(vk), http).enable_long_poll()
     community = vk.communities[TOKEN]
     async with aclosing(VkPoller(account(vk), http, wait=1).batches(offset)) as batches:
         waiting = asyncio.ensure_future(anext(batches))
@@ -200,7 +198,6 @@ async def test_a_stale_offset_or_key_is_renewed(vk: VkEmulator, http: AioHttp, o
 
 
 async def test_a_poll_that_keeps_failing_ends_in_an_error(vk: VkEmulator, http: AioHttp) -> None:
-    await VkLifecycle(account(vk), http).enable_long_poll()
     vk.communities[TOKEN].poll_broken = 2
     async with aclosing(VkPoller(account(vk), http).batches(None)) as batches:
         with pytest.raises(Transient):

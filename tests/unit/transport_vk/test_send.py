@@ -38,8 +38,23 @@ async def test_a_text_as_it_is_on_the_wire(vk: VkEmulator, http: AioHttp) -> Non
         "random_id": str(random_id("row-1", 0)),
         "message": "Чистка — 3 500 ₽",
         "reply_to": "1001",
+        "payload": '{"ref":"row-1"}',
     }
     assert (sent.message_id, sent.seq) == ("1002", "2")
+
+
+@pytest.mark.parametrize("reference", [True, False])
+async def test_the_echo_of_a_send_names_its_row(vk: VkEmulator, http: AioHttp, reference: bool) -> None:
+    community = vk.communities[TOKEN]
+    community.poll_events = frozenset({"message_reply"})
+    sent = await VkSender(account(vk, echo_reference=reference), http).send(command())
+    vk.operator_says(TOKEN, USER, "Я из другого приложения")
+    (ours,) = parse(dumps(community.history[0][1]), account(vk))
+    (theirs,) = parse(dumps(community.history[1][1]), account(vk))
+    assert (ours.direction, ours.message.id, ours.button) == ("out", sent.message_id, None)
+    assert ours.status is not None
+    assert ours.status.client_ref == ("row-1" if reference else str(random_id("row-1", 0)))
+    assert (theirs.direction, theirs.status) == ("out", None)
 
 
 async def test_a_repeated_command_is_shown_once_and_named_the_same(vk: VkEmulator, http: AioHttp) -> None:
@@ -178,7 +193,7 @@ async def test_typing_and_read_marks(vk: VkEmulator, http: AioHttp) -> None:
     ("fault", "expected", "code"),
     [
         ("rate_limited", RateLimited, "rate_limited"),
-        ("flood", RateLimited, "flood"),
+        ("flood", RateLimited, "chat_rate"),
         ("daily_limit", RateLimited, "daily_limit"),
         ("captcha", Transient, "captcha"),
         ("internal", Transient, "internal"),

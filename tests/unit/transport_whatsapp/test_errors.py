@@ -18,7 +18,7 @@ CAPTURED: dict[str, tuple[type[BattError], str, float | None]] = {
     "api_400_undeliverable": (Permanent, "recipient_gone", None),
     "api_400_window_closed": (Permanent, "needs_template", None),
     "api_401_token_expired": (AuthExpired, "token_revoked", None),
-    "api_429_pair_rate": (RateLimited, "pair_limited", 6.0),
+    "api_429_pair_rate": (RateLimited, "chat_rate", 6.0),
     "api_429_throughput": (RateLimited, "rate_limited", 1.0),
 }
 

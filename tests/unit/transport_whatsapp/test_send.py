@@ -227,7 +227,7 @@ async def test_typing_marks_the_message_read(wa: WhatsAppEmulator, http: AioHttp
     ("fault", "expected", "code"),
     [
         ("rate_limited", RateLimited, "rate_limited"),
-        ("pair_limited", RateLimited, "pair_limited"),
+        ("pair_limited", RateLimited, "chat_rate"),
         ("spam_limited", RateLimited, "spam_limited"),
         ("temporary", Transient, "unavailable"),
         ("needs_phone", Permanent, "needs_phone"),

@@ -17,6 +17,17 @@ from battcrm.transport.vk.parse import from_history
 BASE_URL: Final = "https://api.vk.ru"
 API_VERSION: Final = "5.199"
 UPLOAD_TIMEOUT: Final = 120.0
+# What we read. VK sends an event only where its type is switched on, by webhook and by long poll alike.
+EVENTS: Final = {
+    "message_new": 1,
+    "message_edit": 1,
+    "message_reply": 1,
+    "message_event": 1,
+    "message_allow": 1,
+    "message_deny": 1,
+    "message_read": 1,
+    "message_typing_state": 0,
+}
 
 File = tuple[str, bytes, str]
 
@@ -30,7 +41,7 @@ class VkApi:
         if not self._token:
             raise Invalid("the community key is missing", field="token", remedy="Manage → API usage → Create key")
         self._base = (account.base_url or BASE_URL).rstrip("/")
-        self._version = str(account.settings.get("api_version") or API_VERSION)
+        self.version = str(account.settings.get("api_version") or API_VERSION)
         self._account = account
         self._http = http
 
@@ -44,7 +55,7 @@ class VkApi:
     ) -> Any:
         """The method's `response`. None-valued arguments are left out. Errors: vk/errors.py, infra/http.py."""
         form = {name: _plain(value) for name, value in (arguments or {}).items() if value is not None}
-        form |= {"access_token": self._token, "v": self._version}
+        form |= {"access_token": self._token, "v": self.version}
         url = f"{self._base}/method/{method}"
         answer = await self._http.request("POST", url, form=form, timeout=timeout, idempotent=idempotent)
         return result_of(answer, idempotent=idempotent)

@@ -12,6 +12,8 @@ from battcrm.kit.text import loads
 from battcrm.transport import wire
 
 BAD_BUTTONS: Final = "bad_buttons"
+# The out worker pauses the one chat for this code, the whole channel for other rate limits.
+CHAT_RATE: Final = "chat_rate"
 RATE_PAUSE: Final = 0.5
 FLOOD_PAUSE: Final = 300.0
 DAILY_PAUSE: Final = 3600.0
@@ -81,7 +83,7 @@ _BY_CODE: Final[dict[int, _Make]] = {
     27: _revoked,
     1117: _revoked,
     6: _pause("rate_limited", RATE_PAUSE),
-    9: _pause("flood", FLOOD_PAUSE),
+    9: _pause(CHAT_RATE, FLOOD_PAUSE),
     29: _pause("daily_limit", DAILY_PAUSE),
     14: _later("captcha", CAPTCHA_PAUSE),
     7: _permanent("no_permission"),

@@ -7,20 +7,10 @@ from typing import Any, Final
 from battcrm.kit.errors import Permanent
 from battcrm.transport import wire
 from battcrm.transport.base import ChannelAccount, HttpClient, WebhookHealth
-from battcrm.transport.vk.client import API_VERSION, VkApi
+from battcrm.transport.vk.client import EVENTS, VkApi
 from battcrm.transport.vk.send import VkSender
 
 TITLE: Final = "BattCRM"
-EVENTS: Final = {
-    "message_new": 1,
-    "message_edit": 1,
-    "message_reply": 1,
-    "message_event": 1,
-    "message_allow": 1,
-    "message_deny": 1,
-    "message_read": 1,
-    "message_typing_state": 0,
-}
 
 
 class VkLifecycle:
@@ -50,8 +40,7 @@ class VkLifecycle:
             server_id = wire.ident(found.get("id"))
             arguments = {**self._group, "server_id": server_id, **server}
             await self._api.call("groups.editCallbackServer", arguments, idempotent=True)
-        version = str(self._account.settings.get("api_version") or API_VERSION)
-        flags = {**self._group, "server_id": server_id, "api_version": version, **EVENTS}
+        flags = {**self._group, "server_id": server_id, "api_version": self._api.version, **EVENTS}
         await self._api.call("groups.setCallbackSettings", flags, idempotent=True)
         described["settings"]["server_id"] = server_id
         return described
@@ -72,12 +61,6 @@ class VkLifecycle:
             if item.get("title") == TITLE:
                 arguments = {**self._group, "server_id": item.get("id")}
                 await self._api.call("groups.deleteCallbackServer", arguments, idempotent=True)
-
-    async def enable_long_poll(self) -> None:
-        """Switch long polling on with the events we read (instead of a webhook)."""
-        version = str(self._account.settings.get("api_version") or API_VERSION)
-        arguments = {**self._group, "enabled": 1, "api_version": version, **EVENTS}
-        await self._api.call("groups.setLongPollSettings", arguments, idempotent=True)
 
     async def _servers(self) -> list[dict[str, Any]]:
         found = wire.obj(await self._api.call("groups.getCallbackServers", self._group, idempotent=True))

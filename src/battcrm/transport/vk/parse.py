@@ -145,6 +145,7 @@ def _message(event: _Event) -> UnifiedMessage:
         forwarded=forwarded,
         button=Button(payload=payload, title=body) if payload and not ours else None,
         source=_source(item),
+        status=_echo_of(item, number) if ours else None,
     )
 
 
@@ -193,6 +194,12 @@ def _payload(value: Any) -> str | None:
         return dumps(value).decode()
     except TypeError:  # nested deeper than JSON can be written
         return None
+
+
+def _echo_of(item: dict[str, Any], number: str | None) -> Status | None:
+    """Which of our sends this is the echo of (vk/send.py); None for what a human wrote elsewhere."""
+    reference = text(obj(_decoded(item.get("payload"))).get("ref")) or ident(item.get("random_id"))
+    return Status(message_id=number, state="sent", client_ref=reference) if reference else None
 
 
 def _sender(item: dict[str, Any], event: _Event, *, ours: bool, body: str | None) -> Sender:

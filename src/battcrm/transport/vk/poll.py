@@ -10,7 +10,7 @@ from battcrm.kit.text import dumps, loads
 from battcrm.models.unified import UnifiedMessage
 from battcrm.transport import wire
 from battcrm.transport.base import ChannelAccount, HttpClient
-from battcrm.transport.vk.client import VkApi
+from battcrm.transport.vk.client import EVENTS, VkApi
 from battcrm.transport.vk.parse import parse_event
 
 MAX_FAILURES: Final = 5
@@ -32,6 +32,7 @@ class VkPoller:
         A history that VK no longer has (`failed` 1 or 3) is skipped to what it has. Raises Permanent
         (`bad_version`) where VK refuses the protocol version, Transient where it keeps refusing our key.
         """
+        await self._enable()
         server, fresh = await self._server()
         ts = offset or fresh
         failures = 0
@@ -68,6 +69,12 @@ class VkPoller:
             raise Permanent("VK refuses this long poll version", code="bad_version")
         renewed, fresh = await self._server()
         return renewed, fresh if failed == 3 else ts
+
+    async def _enable(self) -> None:
+        """An event type that is not switched on never comes; forgetting one is the classic "buttons do not work"."""
+        group = {"group_id": self._account.account_ref}
+        flags = {**group, "enabled": 1, "api_version": self._api.version, **EVENTS}
+        await self._api.call("groups.setLongPollSettings", flags, idempotent=True)
 
     async def _server(self) -> tuple[dict[str, str], str]:
         given = wire.obj(

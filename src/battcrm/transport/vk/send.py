@@ -60,6 +60,7 @@ class VkSender:
         self._api = VkApi(account, http)
         # An old client without inline keyboards is rare; a tenant whose customers have them can switch.
         self._inline = account.settings.get("inline_keyboard", True) is not False
+        self._reference = account.settings.get("echo_reference", True) is not False
 
     async def send(self, command: OutgoingCommand) -> Sent:
         """Deliver the command. It may be repeated after any error: delivered parts are recognised by `random_id`."""
@@ -78,6 +79,8 @@ class VkSender:
             "random_id": random_id(command.idempotency_key, index),
             "message": piece.text or None,
             "reply_to": command.reply_to if index == 0 else None,
+            # Comes back in VK's echo of the message and settles a send whose answer was lost.
+            "payload": {"ref": command.idempotency_key} if self._reference else None,
         }
         if piece.attachment is not None:
             file = await asyncio.to_thread(_read, piece.attachment)

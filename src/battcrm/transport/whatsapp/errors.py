@@ -12,6 +12,8 @@ from battcrm.kit.text import loads
 from battcrm.transport import wire
 
 NEEDS_TEMPLATE: Final = "needs_template"
+# The out worker pauses the one chat for this code, the whole channel for other rate limits.
+CHAT_RATE: Final = "chat_rate"
 THROUGHPUT_PAUSE: Final = 1.0
 PAIR_PAUSE: Final = 6.0
 APP_PAUSE: Final = 60.0
@@ -91,7 +93,7 @@ _BY_CODE: Final[dict[int, _Make]] = {
     130429: _pause("rate_limited", THROUGHPUT_PAUSE),
     133016: _pause("rate_limited", APP_PAUSE),
     131048: _pause("spam_limited", SPAM_PAUSE),
-    131056: _pause("pair_limited", PAIR_PAUSE),
+    131056: _pause(CHAT_RATE, PAIR_PAUSE),
     131047: _permanent(NEEDS_TEMPLATE),
     131026: _permanent("recipient_gone"),
     131030: _permanent("not_in_test_list"),

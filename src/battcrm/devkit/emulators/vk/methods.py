@@ -104,7 +104,7 @@ def _store(
     actions: list[dict[str, Any]],
 ) -> None:
     community = call.community
-    message = {
+    message: dict[str, Any] = {
         "date": call.now(),
         "from_id": -community.id,
         "id": ids[0],
@@ -119,6 +119,8 @@ def _store(
         "peer_id": peer.id,
         "random_id": random_id,
     }
+    if "payload" in call.arguments:
+        message["payload"] = call.arguments["payload"]
     peer.messages[ids[1]] = message | {"actions": actions}
     titles = tuple(str(action.get("label", action["type"])) for action in actions)
     payload = dict(call.arguments)
