@@ -92,7 +92,11 @@ def cells_of(tokens: Sequence[TokenLike], decimals: frozenset[str]) -> list[Cell
             out.extend(_two_cells(parts, at, token.glued))
             at += 1
             continue
-        size, norm = _joined(tokens, at, decimals) if token.kind == "number" else (1, token.norm)
+        joined = _spelled_out(tokens, at) if len(token.norm) == 1 else ""
+        if joined:
+            size, norm = 2, joined
+        else:
+            size, norm = _joined(tokens, at, decimals) if token.kind == "number" else (1, token.norm)
         shape = shape_of(norm, token.kind)
         spelled = (
             token.kind == "number"
@@ -133,6 +137,24 @@ def _glued_head(code: str) -> tuple[str, str] | None:
     if shorter == aliases()[head] and shorter.brand == "Samsung" and head.endswith("а"):
         head = head[:-1]
     return head, code[len(head) :]
+
+
+def _spelled_out(tokens: Sequence[TokenLike], at: int) -> str:
+    """Two lone letters or digits that make one part of a name: "f e", "х р", and "1 1" after a maker or letter."""
+    if at == 0 or at + 1 >= len(tokens):
+        return ""
+    first, second = tokens[at], tokens[at + 1]
+    if len(first.norm) != 1 or len(second.norm) != 1 or second.glued or not second.norm.isalnum():
+        return ""
+    joined = first.norm + second.norm
+    before = tokens[at - 1].norm
+    if joined.isdigit():
+        third = tokens[at + 2].norm if at + 2 < len(tokens) else ""
+        led = (before in LETTERS or before in aliases()) if first.norm == "1" else before in LETTERS
+        return joined if led and not third.isdigit() and first.text == first.norm else ""
+    alias = aliases().get(joined)
+    named = tokens[at - 1].kind in ("number", "code") or before in aliases()
+    return joined if named and alias is not None and alias.kind == "mod" else ""
 
 
 def _joined(tokens: Sequence[TokenLike], at: int, decimals: frozenset[str]) -> tuple[int, str]:

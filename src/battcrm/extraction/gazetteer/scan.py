@@ -20,6 +20,7 @@ from battcrm.extraction.normalise_words import in_english
 
 MAX_CELLS: Final = 9
 _SHORT_CODE: Final = 4
+_COMMON: Final = 5.0
 _MAX_FOREIGN: Final = 14
 _YEARS: Final = range(2005, 2030)
 _WITH: Final = frozenset(("gent", "ablt", "gen2"))
@@ -173,7 +174,8 @@ def _is_suffix_code(catalogue: Catalogue, cells: Sequence[Cell], at: int) -> boo
     norm = cells[at].norm
     if len(norm) > _SHORT_CODE or not (norm[0].isascii() and norm[0].isalpha()):
         return False
-    return not any(catalogue.has("|" + "".join(f"{atom} " for atom in reading)) for reading in readings)
+    keys = ("|" + "".join(f"{atom} " for atom in reading) for reading in readings)
+    return not any(item.model.weight >= _COMMON for key in keys for item in catalogue.named(key))
 
 
 def _is_lone_modifier(cells: Sequence[Cell], at: int) -> bool:

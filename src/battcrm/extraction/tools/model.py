@@ -15,8 +15,9 @@ from battcrm.extraction.normalise import Normalised
 from battcrm.extraction.tools import model_words as words
 from battcrm.extraction.tools.model_bare import Context, bare_at
 from battcrm.extraction.tools.model_codes import code_at
-from battcrm.extraction.tools.model_found import CONTEXT, Found
+from battcrm.extraction.tools.model_found import AS_SAID, CONTEXT, Found
 from battcrm.extraction.tools.model_heads import head_at, reversed_tail
+from battcrm.extraction.tools.model_lines import listed_code
 from battcrm.extraction.tools.model_upgrade import upgrade
 from battcrm.models.facts import Candidate, Fact, Hypothesis, Method, Span
 
@@ -123,8 +124,21 @@ class _Reader:
                 head = reversed_tail(self._catalogue, self._cells, head, start, kind)
             return head
         listed = bool(found) and bool(found[-1].model) and self._continues(found[-1], at)
+        if listed:
+            code_item = self._listed_code(found[-1], at)
+            if code_item is not None:
+                return code_item
+            kind = None if cell.alias is not None and cell.alias.kind == "line" else kind
         bare = bare_at(self._catalogue, self._cells, at, self._context(at, found), kind, listed=listed)
         return None if bare is not None and self._is_rest(found, bare) else bare
+
+    def _listed_code(self, last: Found, at: int) -> Found | None:
+        line = listed_code(self._cells, at, last.device_class)
+        if line is None:
+            return None
+        return replace(
+            last, start=at, end=line.end, model=line.name, confidence=AS_SAID, source="list+code", corrected=False
+        )  # fmt: skip
 
     def _is_rest(self, found: list[Found], bare: Found) -> bool:
         """Whether the name is the unread end of a device named just before ("самсунг xx30 pro"), not another device."""

@@ -86,6 +86,7 @@ _ANSWER_WORDS: Final = frozenset(
     ]
 )
 _LONE_WORDS: Final = frozenset(("xr", "xs"))
+_FEW: Final = 4
 _MIN_STRANGER: Final = 3
 _FIRST_MODIFIERS: Final = frozenset(("se", "xr", "xs", "x", "s", "z", "gt"))
 _WORD_NAMES: Final = frozenset(("|steam deck ", "|steam deck oled ", "|steam deck lcd ", "|joy con ", "|watch ultra "))
@@ -208,7 +209,8 @@ def _numeric_answer(cells: Sequence[Cell], start: int) -> bool:
     if start == 0:
         return False
     last = start + 1 >= len(cells) or cells[start + 1].kind in ("punct", "emoji")
-    return cells[start - 1].norm in _LEADS or cells[start].spelled or (last and cells[start - 1].norm in ",:")
+    ordinal = cells[start].spelled and (last or int(cells[start].norm) > _FEW)
+    return cells[start - 1].norm in _LEADS or ordinal or (last and cells[start - 1].norm in ",:")
 
 
 def _found(catalogue: Catalogue, match: Match, device_class: str | None, confidence: float, how: str) -> Found | None:

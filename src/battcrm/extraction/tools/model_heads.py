@@ -162,12 +162,18 @@ def _view(cells: Sequence[Cell], first: int, end: int, scope: str, fillers: bool
             if brand_atom(cell.alias.brand) == scope and (cell.alias.kind == "brand" or cell.alias.atoms in seen):
                 continue
             seen.add(cell.alias.atoms)
-        elif fillers and at >= end and head and cell.norm in _FILLERS:
+        elif (fillers and at >= end and head and cell.norm in _FILLERS) or _before_chip(cells, at):
             continue
         elif at >= end:
             head = False
         out.append(at)
     return out
+
+
+def _before_chip(cells: Sequence[Cell], at: int) -> bool:
+    """Whether "на" stands between a laptop and its chip, as in "про 14 на м1"."""
+    chip = cells[at + 1].readings if cells[at].norm == "на" and at + 1 < len(cells) else ()
+    return any(len(reading) == 2 and reading[0] == "m" and reading[1] in "12345" for reading in chip)
 
 
 def _counted(cells: Sequence[Cell], view: list[int], match: Match) -> bool:

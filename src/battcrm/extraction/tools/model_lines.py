@@ -3,6 +3,7 @@ product line ("ideapad 320") or the code after the maker ("телевизор с
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,6 +32,10 @@ _LAPTOP_MAKERS: Final = frozenset(
         "eMachines",
     )
 )
+_CODE_MAKERS: Final = frozenset(
+    ("Karcher", "Polaris", "Kitfort", "Redmond", "Tefal", "Braun", "Panasonic", "Electrolux", "Philips", "Hitachi")
+)
+_TV_CODE: Final = re.compile(r"(?:UE|QE|UN|LE|LT|KDL|KD|XR|OLED|L|H)?-?\d{2}[A-Z]{1,6}\d{2,4}[A-Z0-9/.\-]*")
 _EXTRAS: Final[dict[str, str]] = {
     "pro": "Pro", "slim": "Slim", "plus": "Plus", "gaming": "Gaming", "carbon": "Carbon", "max": "Max", "i": "i",
     "nano": "Nano", "extreme": "Extreme", "yoga": "Yoga", "duo": "Duo", "flip": "Flip", "lite": "Lite", "ultra": "Ultra",
@@ -65,13 +70,31 @@ def line_name(cells: Sequence[Cell], start: int, end: int, brand: str, device_cl
                 continue
             pieces, last = _pieces(cells, after, numbers=True)
             return LineName(f"{name} {pieces}", line_class, last) if pieces else None
-    kind = device_class if device_class is not None else ("laptop" if brand in _LAPTOP_MAKERS else "")
+    kind = device_class if device_class is not None else _kind_without_word(cells, end, brand)
     if kind not in _CODE_CLASSES or brand == "Apple":
         return None
     pieces, last = _pieces(cells, _past_fillers(cells, end), numbers=kind in ("laptop", "tool"), spaced=kind == "tool")
     if not pieces or (pieces.isdigit() and (device_class is None or len(pieces) < 3)):
         return None
     return LineName(pieces, kind, last)
+
+
+def _kind_without_word(cells: Sequence[Cell], end: int, brand: str) -> str:
+    """What the maker's code itself tells: 43UK6300 is a television set, a code after a laptop maker a laptop."""
+    if brand in _LAPTOP_MAKERS:
+        return "laptop"
+    if brand in _CODE_MAKERS:
+        return "other"
+    code = _glued_code(cells, end)[0] if end < len(cells) else ""
+    return "tv" if _TV_CODE.fullmatch(code) else ""
+
+
+def listed_code(cells: Sequence[Cell], at: int, device_class: str | None) -> LineName | None:
+    """One more code of the same maker in a list ("hr2470 и ddf483")."""
+    if device_class not in _CODE_CLASSES or cells[at].kind != "code":
+        return None
+    code, end = _glued_code(cells, at)
+    return LineName(code, device_class, end) if code else None
 
 
 def _past_fillers(cells: Sequence[Cell], at: int) -> int:

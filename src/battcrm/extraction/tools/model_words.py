@@ -115,6 +115,7 @@ UNITS: Final = frozenset(
         "лошадь",
     ]
 )
+_STORAGE: Final = frozenset(("32", "64", "128", "256", "512", "1024"))
 _ONE: Final = frozenset(
     [
         "год",
@@ -292,6 +293,8 @@ def counts_something(cells: Sequence[Cell], at: int) -> bool:
         return after.norm in ("000", "00", "500") or (
             cells[at].norm.isdigit() and len(after.norm) == 3 and after.norm[1:] == "00"
         )
+    if after.norm == "/" and at + 2 < len(cells) and cells[at + 2].norm.rstrip("gbгб") in _STORAGE:
+        return True
     if after.glued and after.norm in ":.-–" and at + 2 < len(cells) and cells[at + 2].glued:
         return cells[at + 2].kind == "number" and after.norm != "-"
     return False
