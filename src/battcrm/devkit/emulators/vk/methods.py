@@ -94,19 +94,10 @@ def _to_peer(
     return {"peer_id": number, "message_id": known[0], "conversation_message_id": known[1]}
 
 
-def _store(
-    call: Call,
-    peer: Peer,
-    ids: tuple[int, int],
-    random_id: int,
-    text: str,
-    kind: str | None,
-    actions: list[dict[str, Any]],
-) -> None:
-    community = call.community
-    message: dict[str, Any] = {
+def _ours(call: Call, peer: Peer, ids: tuple[int, int], random_id: int, text: str) -> dict[str, Any]:
+    return {
         "date": call.now(),
-        "from_id": -community.id,
+        "from_id": -call.community.id,
         "id": ids[0],
         "version": 10_000_000 + ids[0],
         "out": 1,
@@ -119,6 +110,19 @@ def _store(
         "peer_id": peer.id,
         "random_id": random_id,
     }
+
+
+def _store(
+    call: Call,
+    peer: Peer,
+    ids: tuple[int, int],
+    random_id: int,
+    text: str,
+    kind: str | None,
+    actions: list[dict[str, Any]],
+) -> None:
+    community = call.community
+    message = _ours(call, peer, ids, random_id, text)
     if "payload" in call.arguments:
         message["payload"] = call.arguments["payload"]
     peer.messages[ids[1]] = message | {"actions": actions}
