@@ -23,6 +23,7 @@ _BREAKABLE: Final = frozenset(
         "joystick",
         "other",
         "cleaning",
+        "data_recovery",
     }
 )
 _PLACES: Final = frozenset({"screen", "button", "housing", "keyboard"})
