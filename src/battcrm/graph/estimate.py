@@ -15,6 +15,7 @@ _TRIM_SIGMAS: Final = 3.5
 _MIN_SIGMA: Final = 0.02  # prices move in steps; identical amounts must not make a 2 % change look like an error
 _USUAL_SIGMA: Final = 0.08
 _USUAL_POINTS: Final = 3.0
+_QUANTILES_NEED: Final = 20.0
 _TREND_MIN: Final = 12
 _TREND_SAMPLES: Final = 60
 _TREND_MIN_SPAN_DAYS: Final = 30.0
@@ -46,8 +47,8 @@ def estimate(points: Sequence[Point], *, coverage: float, half_life_days: float)
     """The range in which the next amount falls with probability `coverage`; None if no amount is positive.
 
     Amounts further than 3.5 robust deviations (of logarithms, after the trend) from the median are left out as
-    wrong entries. Recent amounts weigh more. The range holds both the quantiles and a normal prediction interval of
-    the logarithms: quantiles know skew, but with few points even the extremes would promise too much.
+    wrong entries. Recent amounts weigh more. The range goes from a normal prediction interval of the logarithms, with
+    few points, to quantiles, with many.
     """
     usable = [(i, math.log(p.amount), max(0.0, p.age_days)) for i, p in enumerate(points) if p.amount > 0]
     if not usable:
@@ -61,7 +62,10 @@ def estimate(points: Sequence[Point], *, coverage: float, half_life_days: float)
     tail = _tail(coverage, len(kept))
     low, middle, high = _quantiles(values, weights, (tail, 0.5, 1 - tail))
     reach = _reach(values, weights, middle, coverage)
-    low, high = min(low, middle - reach), max(high, middle + reach)
+    # Quantiles know skew but need many points; Student's interval is right with few.
+    share = len(kept) / (len(kept) + _QUANTILES_NEED)
+    low = share * low + (1 - share) * (middle - reach)
+    high = share * high + (1 - share) * (middle + reach)
     return Range(
         math.exp(low),
         math.exp(middle),
