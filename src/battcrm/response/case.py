@@ -94,14 +94,15 @@ class Case:
         """What this turn is about: the fresh wish if there is one, else the appeal's. A fault alone means repair."""
         floor = self.settings.thresholds.appeal_type
         said = self.situation.reading.main
-        named = bool(said.model or said.repair_types or said.candidates)
-        for source in (said, self.known):
-            value = self._sure(source.appeal_type, floor)
-            if source is self.known and value == AppealType.INFO and named:
-                continue  # it began as a question about the shop and has become a wish about a device
-            if value in set(AppealType) and value != AppealType.OTHER:
-                return AppealType(value)
-        return AppealType.REPAIR if named or self.repairs or self.model else None
+        now = _wish_of(self._sure(said.appeal_type, floor))
+        if now is not None:
+            return now
+        before = _wish_of(self._sure(self.known.appeal_type, floor))
+        if before is AppealType.INFO and _names_something(said):
+            return AppealType.REPAIR  # it began as a question about the shop and has become one about a device
+        if before is None and (_names_something(said) or _names_something(self.known)):
+            return AppealType.REPAIR
+        return before
 
     @property
     def device(self) -> str:
@@ -204,3 +205,13 @@ class Case:
     @staticmethod
     def _sure(fact: Fact | None, floor: float) -> str | None:
         return fact.value if fact is not None and (fact.locked or fact.confidence >= floor) else None
+
+
+def _names_something(h: Hypothesis) -> bool:
+    """A device or a fault is named: in a repair shop that alone is a wish for a repair."""
+    return bool(h.model or h.brand or h.repair_types or h.candidates or h.device_class)
+
+
+def _wish_of(value: str | None) -> AppealType | None:
+    """A type that is a wish; `other` and what we do not know are none."""
+    return AppealType(value) if value in set(AppealType) and value != AppealType.OTHER else None

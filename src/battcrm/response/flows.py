@@ -85,12 +85,18 @@ def repair(case: Case) -> Plan:
     """Collect what the price depends on, then say it with its evidence."""
     if case.status in _AT_WORK:
         return case.operator(Reason.AT_WORK)
-    if case.status is AppealStatus.QUOTED and not _new_facts(case):
+    if _price_is_out(case) and not _new_facts(case):
         return case.operator(Reason.AFTER_QUOTE)
     field = next_field(case)
     if field is not None:
         return not_understood(case) or plan_question(case, field)
     return plan_price(case)
+
+
+def _price_is_out(case: Case) -> bool:
+    """A price, or the offer of diagnostics instead of one, has been said and waits for a yes."""
+    appeal = case.situation.appeal
+    return case.status is AppealStatus.QUOTED or (appeal is not None and appeal.expecting == "agreement")
 
 
 def not_understood(case: Case) -> Plan | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ VERSION: Final = "texts-1"
 _SHOP_FIELDS: Final = ("name", "address", "directions", "phone", "payment", "delivery", "warranty")
 _SPEAKS: Final = frozenset({Action.AUTO, Action.CLARIFY, Action.SUGGEST, Action.OPERATOR})
 _SHORT_LETTERS: Final = 12
+_CYRILLIC: Final = re.compile("[а-яё]", re.IGNORECASE)
 
 
 class TemplateComposer:
@@ -56,10 +58,15 @@ class TemplateComposer:
 def pick_language(situation: Situation, tenant: ResponseSettings) -> str:
     """The client's language where the tenant offers it, else the tenant's first one.
 
-    Texts of fewer than 12 letters say too little: then the language the client used before counts.
+    Texts of fewer than 12 letters say too little: then we stay in the language of the talk, or of the client's profile.
     """
     letters = sum(ch.isalpha() for m in situation.messages if m.fresh and m.direction == "in" for ch in m.text)
-    said = situation.reading.signals.language if letters >= _SHORT_LETTERS else situation.client.locale[:2]
+    if letters >= _SHORT_LETTERS:
+        said = situation.reading.signals.language
+    elif situation.last_bot_texts:
+        said = "ru" if _CYRILLIC.search(situation.last_bot_texts[-1]) else "en"
+    else:
+        said = situation.client.locale[:2]
     return said if said in tenant.languages else tenant.languages[0]
 
 

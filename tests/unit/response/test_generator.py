@@ -138,6 +138,9 @@ def test_short_text_keeps_the_clients_language() -> None:
     short = situation("ok", signals={"language": "ru"}, client={"locale": "en-GB"})
     assert generator.pick_language(short, both) == "en"
     assert generator.pick_language(short, DEFAULTS) == "ru"
+    answered = replace(short, client=replace(short.client, locale="ru"), last_bot_texts=("Which model do you have?",))
+    assert generator.pick_language(answered, both) == "en"
+    assert generator.pick_language(replace(answered, last_bot_texts=("Какая модель iPhone?",)), both) == "ru"
 
 
 def test_hours_text_names_the_week() -> None:

@@ -141,6 +141,12 @@ CASES = [
          SILENCE, Reason.NOTHING_TO_ANSWER),
     case("question after the quote", situation("а почему так", known=FULL, appeal=QUOTED, quotes=(quote(),)), OPERATOR,
          Reason.AFTER_QUOTE),
+    case("question after the offer of diagnostics", situation("вторник подойдёт?", known=FULL, appeal=appeal(
+        "collecting", FULL, expecting="agreement")), OPERATOR, Reason.AFTER_QUOTE),
+    case("a question about the shop becomes one about a device", situation(
+        "самокат найнбот", wish(brand="Ninebot"), known=wish("info", brand="Ninebot"), appeal=appeal()), CLARIFY,
+        Reason.ASK_FIELD),
+    case("a bare brand is a wish for a repair", situation("самсунг", wish(brand="Samsung")), CLARIFY, Reason.ASK_FIELD),
     case("question about work in progress", situation("добавьте плёнку", known=FULL, appeal=appeal("in_repair", FULL)),
          OPERATOR, Reason.AT_WORK),
     # other wishes
