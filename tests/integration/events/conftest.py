@@ -141,9 +141,9 @@ async def unpublished(world: World, count: int) -> bool:
     return bool(await world.pool.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL") == count)
 
 
-async def settled(world: World) -> bool:
+async def settled(world: World, consumer: str = "ledger") -> bool:
     """Nothing unread and nothing unfinished on any shard."""
-    states = [await world.bus.state("ledger", shard) for shard in range(SHARDS)]
+    states = [await world.bus.state(consumer, shard) for shard in range(SHARDS)]
     return all(state.drained for state in states)
 
 

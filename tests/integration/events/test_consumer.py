@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
@@ -316,3 +317,49 @@ async def test_a_layer_of_its_own_asks_for_a_message(world: World) -> None:
         (row,) = await until(asked, what="the wish to speak")
     assert row["client_id"] == client
     assert row["cause"].keys() == {"event_id"}
+
+
+async def test_an_event_that_kills_its_worker_is_put_aside_and_its_neighbours_are_not(world: World) -> None:
+    """The process dies with the event unacknowledged, again and again."""
+    tenant = await world.tenant()
+    good, bad = await world.client(tenant), await world.client(tenant)
+
+    async def handle(connection: Connection, events: Sequence[Envelope]) -> None:
+        if any(e.key == bad for e in events):
+            raise SystemError("the process is gone")
+        await ledger(connection, events)
+
+    class Dead(BaseException):
+        pass
+
+    async def deadly(connection: Connection, events: Sequence[Envelope]) -> None:
+        try:
+            await handle(connection, events)
+        except SystemError as error:
+            raise Dead from error
+
+    made = HandlerRegistry()
+    made.transactional("ledger", [ClientUpdated], deadly)
+    options = replace(FAST, idle=0.0)
+    deaths = 0
+    async with running(world.relay()):
+        async with running(world.processor(made)):
+            await until(world.ready, what="registered")
+        await world.happen(
+            ClientUpdated(tenant, good, 1), ClientUpdated(tenant, bad, 1), ClientUpdated(tenant, good, 2)
+        )
+        while not await world.dead():
+            try:
+                async with asyncio.timeout(2):
+                    await world.processor(made, options).run()
+            except TimeoutError:
+                continue
+            except BaseExceptionGroup as group:
+                assert group.subgroup(Dead)
+                deaths += 1
+            assert deaths < 20, "an immortal event"
+        async with running(world.processor(made, options)):
+            await until(lambda: settled(world), what="acknowledged")
+    assert await world.effects() == [(good, 1), (good, 2)]
+    assert await world.dead() == 1
+    assert 5 <= deaths <= 7
