@@ -119,7 +119,7 @@ def kind_of(text: str) -> str:
     first = text[0]
     if not (first.isalnum()):
         return "emoji" if ord(first) >= 0x2190 and not "\u2500" > first > "\u2300" else "punct"
-    if text.isdigit():
+    if text.isdecimal():
         return "number"
     return "word" if text.isalpha() or not any(char.isdigit() for char in text) else "code"
 
@@ -213,7 +213,7 @@ def _repair_code(text: str) -> str:
 
 def number_word(norm: str) -> str | None:
     """Digits for a number word ("десятка", "тринадцатый") or an ordinal in digits; else None."""
-    if norm.isdigit():
+    if norm.isdecimal():
         return norm
     return NUMBER_WORDS.get(norm)
 

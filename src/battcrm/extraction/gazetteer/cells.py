@@ -116,7 +116,7 @@ def cells_of(tokens: Sequence[TokenLike], decimals: frozenset[str]) -> list[Cell
 def _two_cells(parts: tuple[str, str], at: int, glued: bool) -> list[Cell]:
     """Cells of a maker and a name written as one token ("iphone13pro")."""
     head, tail = parts
-    kind = "number" if tail.isdigit() else "code"
+    kind = "number" if tail.isdecimal() else "code"
     first, second = shape_of(head, "word"), shape_of(tail, kind)
     return [
         Cell(head, head, "word", first.readings, first.alias, False, at, at, glued, False),
@@ -128,7 +128,7 @@ def _two_cells(parts: tuple[str, str], at: int, glued: bool) -> list[Cell]:
 def _glued_head(code: str) -> tuple[str, str] | None:
     """("iphone", "13pro") of "iphone13pro"; None when the code does not begin with a maker or line."""
     letters = _PARTS.match(code)
-    if letters is None or len(letters.group()) < _MIN_HEAD or letters.group().isdigit():
+    if letters is None or len(letters.group()) < _MIN_HEAD or letters.group().isdecimal():
         return None
     head = _head_of(letters.group())
     if not head:
@@ -148,10 +148,10 @@ def _spelled_out(tokens: Sequence[TokenLike], at: int) -> str:
         return ""
     joined = first.norm + second.norm
     before = tokens[at - 1].norm
-    if joined.isdigit():
+    if joined.isdecimal():
         third = tokens[at + 2].norm if at + 2 < len(tokens) else ""
         led = (before in LETTERS or before in aliases()) if first.norm == "1" else before in LETTERS
-        return joined if led and not third.isdigit() and first.text == first.norm else ""
+        return joined if led and not third.isdecimal() and first.text == first.norm else ""
     alias = aliases().get(joined)
     named = tokens[at - 1].kind in ("number", "code") or before in aliases()
     return joined if named and alias is not None and alias.kind == "mod" else ""
@@ -215,7 +215,7 @@ def _code_readings(code: str) -> tuple[tuple[str, ...], ...]:
 
 
 def _part_options(part: str) -> tuple[tuple[str, ...], ...]:
-    if part.isdigit():
+    if part.isdecimal():
         return ((part,),)
     if chars.has_latin(part) and chars.has_cyrillic(part):
         return _mixed_options(part)

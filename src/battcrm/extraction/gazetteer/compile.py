@@ -86,7 +86,7 @@ class Index:
             self._key("", said, number, RANK_FULL if tells else RANK_BARE)
         if said[0] in _DROPPABLE and len(said) > 1 and said[1:] != ("se",):
             self._key(own, said[1:], number, RANK_SHORT)
-            if len(said) > 2 or said[1:] in {("xr",), ("xs",)} or _is_strong(said[1:]) or said[1].isdigit():
+            if len(said) > 2 or said[1:] in {("xr",), ("xs",)} or _is_strong(said[1:]) or said[1].isdecimal():
                 self._key("", said[1:], number, RANK_BARE)
 
     def _say_bound(self, number: int, brand: str, said: tuple[str, ...]) -> None:

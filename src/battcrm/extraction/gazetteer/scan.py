@@ -161,7 +161,7 @@ def _blocked(catalogue: Catalogue, cells: Sequence[Cell], end: int, full: list[s
 
 def _is_open_year(catalogue: Catalogue, cells: Sequence[Cell], at: int, full: list[str]) -> bool:
     """A year right after a name that has editions by year, none of them this one."""
-    if not cells[at].norm.isdigit() or int(cells[at].norm) not in _YEARS:
+    if not cells[at].norm.isdecimal() or int(cells[at].norm) not in _YEARS:
         return False
     return any(catalogue.has(f"{path}{year} ") for path in full for year in _YEARS)
 

@@ -152,7 +152,7 @@ def _is_line(cell: Cell) -> bool:
 def _is_name(cells: Sequence[Cell], match: Match) -> bool:
     """Whether the matched cells look like a model on their own: letters with digits, or a number with a modifier."""
     inside = [cell for cell in cells[match.start : match.end] if not cell.skip]
-    if match.key.strip("| ").isdigit():
+    if match.key.strip("| ").isdecimal():
         return False
     digits = any(cell.kind in ("number", "code") for cell in inside)
     if not digits:

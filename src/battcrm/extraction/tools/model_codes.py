@@ -57,7 +57,7 @@ def _codes(cells: Sequence[Cell], start: int) -> list[tuple[int, str]]:
         if cell.kind not in ("word", "number", "code"):
             break
         code += _latin(cell.norm).upper()
-        if len(code) >= _MIN_CODE and any(char.isdigit() for char in code) and any(char.isalpha() for char in code):
+        if len(code) >= _MIN_CODE and any(char.isdecimal() for char in code) and any(char.isalpha() for char in code):
             out.append((at + 1, code))
     return out
 

@@ -139,6 +139,8 @@ def _tail(catalogue: Catalogue, cells: Sequence[Cell], start: int, end: int, sco
                 found = match, last
             elif last <= end and found is None and match.named:
                 found = match, end
+            if match.end > 1:
+                break
     return found
 
 
@@ -198,7 +200,7 @@ def _speaks_of_model(cells: Sequence[Cell], end: int) -> bool:
 
 def _is_size(cells: Sequence[Cell], at: int) -> bool:
     """A screen size said of a television set."""
-    sized = cells[at].norm.isdigit() and 19 <= int(cells[at].norm) <= 110
+    sized = cells[at].norm.isdecimal() and 19 <= int(cells[at].norm) <= 110
     return sized and any(
         words.class_at(cells, place) == "tv" for place in range(max(0, at - 4), min(len(cells), at + 3))
     )

@@ -74,7 +74,7 @@ def line_name(cells: Sequence[Cell], start: int, end: int, brand: str, device_cl
     if kind not in _CODE_CLASSES or brand == "Apple":
         return None
     pieces, last = _pieces(cells, _past_fillers(cells, end), numbers=kind in ("laptop", "tool"), spaced=kind == "tool")
-    if not pieces or (pieces.isdigit() and (device_class is None or len(pieces) < 3)):
+    if not pieces or (pieces.isdecimal() and (device_class is None or len(pieces) < 3)):
         return None
     return LineName(pieces, kind, last)
 
@@ -136,7 +136,7 @@ def _pieces(cells: Sequence[Cell], at: int, *, numbers: bool, spaced: bool = Fal
         out.append(piece)
         at = last = after
     text = " ".join(out)
-    return (text, last) if any(char.isdigit() for char in text) else ("", at)
+    return (text, last) if any(char.isdecimal() for char in text) else ("", at)
 
 
 def _piece(cells: Sequence[Cell], at: int, *, first: bool, numbers: bool, spaced: bool) -> tuple[str, int]:
@@ -203,6 +203,6 @@ def _shape(norm: str) -> str:
     if norm.isascii():
         return norm.upper()
     shape = chars.to_latin_shape(norm)
-    if not shape.isascii() and any(char.isdigit() for char in norm):
+    if not shape.isascii() and any(char.isdecimal() for char in norm):
         shape = "".join(LETTERS.get(char, (char,))[0] for char in norm)
     return shape.upper() if shape.isascii() else norm.upper()

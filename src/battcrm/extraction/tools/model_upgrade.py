@@ -82,6 +82,6 @@ def _modifiers(cells: Sequence[Cell]) -> list[int]:
 
 def _stem(base: tuple[str, ...]) -> tuple[str, ...]:
     stem = list(base)
-    while len(stem) > 1 and stem[-1] in _STRIPPED and any(atom[0].isdigit() for atom in stem[:-1]):
+    while len(stem) > 1 and stem[-1] in _STRIPPED and any(atom[0].isdecimal() for atom in stem[:-1]):
         stem.pop()
     return tuple(stem)

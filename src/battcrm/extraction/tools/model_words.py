@@ -262,7 +262,7 @@ def class_at(cells: Sequence[Cell], at: int) -> str | None:
 
 def _agrees(number: str, unit: str) -> bool:
     """Russian counts agree: "2 года" but "5 лет". "13 год назад" is a model and then a time; "2016 года" is a year."""
-    if not number.isdigit():
+    if not number.isdecimal():
         return True
     if len(number) == 4 and number.startswith("20") and unit.startswith("год"):
         return False
@@ -291,7 +291,7 @@ def counts_something(cells: Sequence[Cell], at: int) -> bool:
         return _agrees(cells[at].norm, after.norm)
     if after.kind == "number":
         return after.norm in ("000", "00", "500") or (
-            cells[at].norm.isdigit() and len(after.norm) == 3 and after.norm[1:] == "00"
+            cells[at].norm.isdecimal() and len(after.norm) == 3 and after.norm[1:] == "00"
         )
     if after.norm == "/" and at + 2 < len(cells) and cells[at + 2].norm.rstrip("gbгб") in _STORAGE:
         return True
