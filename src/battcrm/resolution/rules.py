@@ -249,7 +249,16 @@ def without_open(view: View) -> Routing | None:
     dropped = lost(view)
     if dropped and view.repairs & view.appeal_repairs(dropped[0]):
         return reopen(dropped[0], Why.LOST_RETURNS, 0.8)
-    return new(Why.FIRST, 0.93)
+    return _second_thought(view, dropped) or new(Why.FIRST, 0.93)
+
+
+def _second_thought(view: View, dropped: list[AppealView]) -> Routing | None:
+    """Soon after a refusal ("too dear") words that name nothing new belong to what was refused."""
+    foreign = view.type in {AppealType.PURCHASE, AppealType.SELL, AppealType.STATUS}
+    if not dropped or foreign or foreign_repairs(view, dropped[0]):
+        return None
+    hours = (view.now - dropped[0].touched_at).total_seconds() / 3600
+    return reopen(dropped[0], Why.LOST_RETURNS, 0.8) if hours <= view.settings.lost_reply_hours else None
 
 
 def _lost_agreed(view: View) -> Routing | None:

@@ -12,6 +12,7 @@ class ResolutionSettings(Section):
 
     same_repair_days: int = Field(default=14, ge=1, le=365)
     post_service_days: int = Field(default=3, ge=0, le=60)
+    lost_reply_hours: int = Field(default=24, ge=0, le=720)
     warranty_days: int = Field(default=365, ge=1, le=3650)
     recent_gap_minutes: int = Field(default=3, ge=0, le=1440)
     min_fact_confidence: float = Field(default=0.35, ge=0, le=1)

@@ -19,6 +19,12 @@ _IMPACT: Final = {"model": 4.0, "repair_types": 1.0}
 _UNKNOWN_MODEL_BITS: Final = {True: 4.0, False: 6.0}  # brand known / nothing known
 _NONE_OF_THEM: Final = 0.1  # the true model may be none of the candidates
 _TITLE_CHARS: Final = 40
+_FAMILIES: Final = {
+    ("Apple", "phone"): "iPhone",
+    ("Apple", "tablet"): "iPad",
+    ("Apple", "laptop"): "MacBook",
+    ("Sony", "console"): "PlayStation",
+}
 _COMMON_FAULTS: Final = {
     "phone": ("screen", "battery", "charging_port", "no_power", "water_damage", "back_glass"),
     "tablet": ("screen", "battery", "charging_port", "no_power", "water_damage", "software"),
@@ -109,8 +115,14 @@ def _ask_model(case: Case, *, again: bool) -> Plan:
         names.insert(0, name)
     if names and not again:
         return case.ask(Reason.ASK_FIELD, "ask_model_options", Question("model", _model_options(case, names)))
-    brand = plain(case.brand or "", 40)
+    brand = _family(case)
     return case.ask(_reason(again), "ask_model_again" if again else "ask_model", Question("model"), brand=brand)
+
+
+def _family(case: Case) -> str:
+    """What people call the thing whose model is asked: a family where the brand makes several, else the brand."""
+    brand = plain(case.brand or "", 40)
+    return _FAMILIES.get((brand, case.known.device_class or ""), brand)
 
 
 def _model_options(case: Case, names: Iterable[str]) -> tuple[tuple[str, str], ...]:

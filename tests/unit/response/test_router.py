@@ -133,6 +133,11 @@ def test_model_is_asked_first_with_ranked_chips() -> None:
     assert [v for v, _ in plan.question.options] == [f"Brand M{i} Pro" for i in (8, 7, 6, 5, 4, 3)] + ["other"]
 
 
+def test_model_is_asked_by_the_familys_name() -> None:
+    s = situation("айфон", wish("repair", None, "screen", brand="Apple", device_class="phone"))
+    assert "точную модель iPhone." in COMPOSER.compose(decide(s), s, DEFAULTS)[0].text
+
+
 def test_nearly_certain_model_lets_the_fault_go_first() -> None:
     sure = (("Apple", "iPhone 13 Pro", 0.97), ("Xiaomi", "Xiaomi 13 Pro", 0.001))
     tied = (("Apple", "iPhone 13 Pro", 0.5), ("Xiaomi", "Xiaomi 13 Pro", 0.5))

@@ -145,7 +145,7 @@ def test_wrong_hours_are_refused(span: str) -> None:
     [
         ("Где вы находитесь?", "address"), ("как до вас добраться", "address"), ("до скольки сегодня", "hours"),
         ("вы работаете в субботу?", "hours"), ("картой можно?", "payment"), ("курьером отправите?", "delivery"),
-        ("какая гарантия", "warranty"), ("where are you located", "address"), ("what are your opening hours?", "hours"),
+        ("какая гарантия", "warranty"), ("когда можно подъехать?", "hours"), ("where are you located", "address"), ("what are your opening hours?", "hours"),
         ("do you take cash", "payment"), ("чините самокаты?", None),
     ],
 )  # fmt: skip
