@@ -62,6 +62,12 @@ def test_a_reply_from_vk_itself_is_an_operators_word() -> None:
     assert found["raw"]["object"]["random_id"] == 77
 
 
+def test_the_communitys_own_edit_is_ours() -> None:
+    message = sample("message_new_text")["object"]["message"] | {"from_id": -GROUP, "update_time": 1795339500}
+    found = one({"type": "message_edit", "group_id": GROUP, "event_id": "r", "object": message})
+    assert (found["kind"], found["direction"], found["sender"]["is_us"]) == ("edit", "out", True)
+
+
 def test_a_text_button_is_a_press_with_the_words_kept() -> None:
     found = one(written(text="Согласен", payload='{"p":"q:813:ok"}'))
     assert found["kind"] == "button"

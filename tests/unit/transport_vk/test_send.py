@@ -161,6 +161,16 @@ async def test_files_are_uploaded_and_named(vk: VkEmulator, http: AioHttp, kind:
     assert shown.payload["attachment"].startswith(f"{prefix}-{GROUP}_")
 
 
+async def test_a_refused_file_is_permanent_and_sends_nothing(vk: VkEmulator, http: AioHttp, tmp_path: Path) -> None:
+    path = tmp_path / "x.exe"
+    path.write_bytes(b"MZ")
+    vk.faults.add(Fault("refused"), method="upload")
+    with pytest.raises(Permanent) as caught:
+        await VkSender(account(vk), http).send(command("", attachments=(OutAttachment("document", path=str(path)),)))
+    assert caught.value.code == "file_refused"
+    assert vk.log.all == []
+
+
 async def test_a_public_address_goes_into_the_text(vk: VkEmulator, http: AioHttp) -> None:
     photo = OutAttachment("photo", url="https://shop.example/1.jpg")
     await VkSender(account(vk), http).send(command("Вот", attachments=(photo,)))

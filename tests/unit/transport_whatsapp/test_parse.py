@@ -50,6 +50,8 @@ def test_one_broken_message_never_costs_the_others() -> None:
     assert found[-1]["message"]["text"] == "Я цел"
     assert len(found) == 7
     assert all(m["conversation"]["id"] and m["dedup_key"] for m in found)
+    assert [m["direction"] for m in found] == ["service", "service", "in", "in", "in", "in", "in"]
+    assert found[0]["conversation"]["id"] == NUMBER
 
 
 def test_a_person_without_a_phone_is_known_by_the_scoped_id() -> None:

@@ -95,8 +95,9 @@ async def test_equal_titles_cannot_be_buttons(wa: WhatsAppEmulator, http: AioHtt
 
 async def test_a_long_text_with_buttons_keeps_them_at_its_end(wa: WhatsAppEmulator, http: AioHttp) -> None:
     text = "\n\n".join(f"Абзац {n}: слова о ремонте и о сроках." for n in range(60))
-    sent = await sender(wa, http).send(command(text, buttons=buttons(2)))
+    sent = await sender(wa, http).send(command(text, buttons=buttons(2), reply_to="wamid.X"))
     first, second = wa.log.all
+    assert [item.payload.get("context") for item in wa.log.all] == [{"message_id": "wamid.X"}, None]
     assert f"{first.text} {second.text}".split() == text.split()
     assert len(second.text) <= 1024
     assert (first.buttons, second.buttons) == ((), ("Вариант 0", "Вариант 1"))

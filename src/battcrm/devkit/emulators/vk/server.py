@@ -201,8 +201,9 @@ class VkEmulator(People, Emulator):
     async def _upload(self, request: web.Request) -> web.StreamResponse:
         community, kind = self._by_id(request), request.match_info["kind"]
         part = (await request.post()).get("photo" if kind == "photo" else "file")
-        if not isinstance(part, web.FileField):
-            return json_answer({"error": "ERR_UPLOAD_FILE_NOT_FOUND"})
+        fault = self.faults.take("upload", str(community.id), "")
+        if not isinstance(part, web.FileField) or fault is not None:
+            return json_answer({"error": "ERR_UPLOAD_BAD_FILE"})
         token = f"u{len(community.uploads)}-{community.last_file}"
         community.uploads[token] = (kind, part.filename, part.file.read())
         if kind == "photo":
