@@ -87,6 +87,8 @@ _ANSWER_WORDS: Final = frozenset(
 )
 _LONE_WORDS: Final = frozenset(("xr", "xs"))
 _FEW: Final = 4
+_SMALL: Final = frozenset("0123")
+_KNOWN_WIDELY: Final = 2.0
 _MIN_STRANGER: Final = 3
 _FIRST_MODIFIERS: Final = frozenset(("se", "xr", "xs", "x", "s", "z", "gt"))
 _WORD_NAMES: Final = frozenset(("|steam deck ", "|steam deck oled ", "|steam deck lcd ", "|joy con ", "|watch ultra "))
@@ -197,7 +199,7 @@ def _is_listed(cells: Sequence[Cell], start: int) -> bool:
 
 def _numeric_answer(cells: Sequence[Cell], start: int) -> bool:
     """Whether a lone number can only be the model: the whole answer, or led by "на", "это", "не 12 а"."""
-    if words.counts_something(cells, start):
+    if words.counts_something(cells, start) or cells[start].norm in _SMALL:
         return False
     others = [cell for at, cell in enumerate(cells) if at != start and cell.kind in ("word", "number", "code")]
     if all(cell.norm in _ANSWER_WORDS or cell.kind != "word" for cell in others):
@@ -222,6 +224,8 @@ def _found(catalogue: Catalogue, match: Match, device_class: str | None, confide
         if not several:
             return None
         return Found(match.start, match.end, candidates=candidates(several), device_class=device_class, source=how)
+    if how == "bare" and model.weight < _KNOWN_WIDELY and device_class is None:
+        return Found(match.start, match.end, candidates=candidates([model]), source=how)
     if how == "bare" and len(match.named) > 1:
         confidence = DOMINANT
     name = with_five_g(model.name, model.device_class, match.five_g)

@@ -51,6 +51,7 @@ _FILLERS: Final = frozenset(
 )
 # The more particular maker wins when two are said for one thing.
 _TOGETHER: Final = {("huawei", "honor"): "honor", ("honor", "huawei"): "honor", ("xiaomi", "realme"): "realme"}
+_LINE_CLASSES: Final = {"watch": "watch", "band": "watch", "tab": "tablet", "pad": "tablet", "buds": "headphones"}
 _MAX_REVERSE: Final = 4
 _TIME_BEFORE: Final = frozenset(("в", "к", "до", "после", "около", "с", "за"))
 
@@ -69,13 +70,17 @@ def head_at(catalogue: Catalogue, cells: Sequence[Cell], start: int, device_clas
     scope = brand_atom(alias.brand)
     confidence = FUZZY if any(cells[at].fuzzy for at in range(start, end)) else SURE
     base = Found(
-        start, end, alias.brand, "", device_class or _class(run), 0.0, confidence,
+        start, end, alias.brand, "", device_class or _line_class(cells, end) or _class(run), 0.0, confidence,
         source=f"alias:{alias.atoms[0]}", head=True, scope=scope, line=_family_line(run),
     )  # fmt: skip
     tail = _tail(catalogue, cells, start, end, scope)
     plain = replace(base, open=_speaks_of_model(cells, end))
     found = _with_match(catalogue, base, *tail, device_class) if tail else plain
     line = line_name(cells, start, end, alias.brand, device_class or _class(run))
+    supported = device_class is not None and device_class == (alias.device_class or device_class)
+    alone = end - start == 1 and not supported and words.is_everyday(cells[start])
+    if alone and not found.model:
+        return None
     if line is not None and (not found.model or line.end > found.end):
         return replace(
             plain, end=line.end, model=line.name, device_class=line.device_class, confidence=AS_SAID, open=False,
@@ -149,6 +154,13 @@ def _is_line(cells: Sequence[Cell], at: int) -> bool:
     return at < len(cells) and (alias := cells[at].alias) is not None and alias.kind in ("line", "family")
 
 
+def _line_class(cells: Sequence[Cell], at: int) -> str | None:
+    """The kind of device a line without a number tells: "эпл вотч" is a watch."""
+    if not _is_line(cells, at) or not cells[at].readings:
+        return None
+    return _LINE_CLASSES.get(cells[at].readings[0][0])
+
+
 def _is_family(cell: Cell) -> bool:
     return cell.alias is not None and cell.alias.kind == "family"
 
@@ -195,7 +207,7 @@ def _speaks_of_model(cells: Sequence[Cell], end: int) -> bool:
         return not words.is_time_or_age(cells, at) and not _is_size(cells, at)
     if cell.kind == "code":
         return bool(cell.readings) and not _is_storage(cell)
-    return cell.alias is not None and cell.alias.kind in ("line", "mod") and at == end
+    return cell.alias is not None and cell.alias.kind == "mod" and at == end
 
 
 def _is_size(cells: Sequence[Cell], at: int) -> bool:

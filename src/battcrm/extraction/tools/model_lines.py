@@ -41,6 +41,7 @@ _EXTRAS: Final[dict[str, str]] = {
     "nano": "Nano", "extreme": "Extreme", "yoga": "Yoga", "duo": "Duo", "flip": "Flip", "lite": "Lite", "ultra": "Ultra",
     "flex": "Flex", "neo": "Neo", "air": "Air", "oled": "OLED", "edge": "Edge", "go": "Go",
 }  # fmt: skip
+_MIN_SET_CODE: Final = 5
 _MAX_PIECES: Final = 4
 
 
@@ -74,6 +75,8 @@ def line_name(cells: Sequence[Cell], start: int, end: int, brand: str, device_cl
     if kind not in _CODE_CLASSES or brand == "Apple":
         return None
     pieces, last = _pieces(cells, _past_fillers(cells, end), numbers=kind in ("laptop", "tool"), spaced=kind == "tool")
+    if kind in ("tv", "other") and len(pieces) < _MIN_SET_CODE:
+        return None
     if not pieces or (pieces.isdecimal() and (device_class is None or len(pieces) < 3)):
         return None
     return LineName(pieces, kind, last)

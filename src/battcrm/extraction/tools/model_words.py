@@ -235,6 +235,11 @@ _CORRECTIONS: Final = frozenset(
         "виноват",
         "сорри",
         "пардон",
+        "вру",
+        "соврал",
+        "соврала",
+        "оговорился",
+        "оговорилась",
     ]
 )
 _PAIRS: Final = frozenset(
@@ -248,7 +253,18 @@ _PAIRS: Final = frozenset(
 
 @lru_cache(maxsize=1)
 def _classes() -> dict[str, str]:
-    return {word: row[0] for row in data_lines("classes.tsv") for word in row[1].replace("ё", "е").split()}
+    rows = [row for row in data_lines("classes.tsv") if row[0] != "weak"]
+    return {word: row[0] for row in rows for word in row[1].replace("ё", "е").split()}
+
+
+@lru_cache(maxsize=1)
+def _weak() -> frozenset[str]:
+    return frozenset(word for row in data_lines("classes.tsv") if row[0] == "weak" for word in row[1].split())
+
+
+def is_everyday(cell: Cell) -> bool:
+    """A maker's or line's name that is an everyday word too ("павильон", "рено", "гугл"): alone it names nothing."""
+    return cell.norm in _weak()
 
 
 def class_at(cells: Sequence[Cell], at: int) -> str | None:
