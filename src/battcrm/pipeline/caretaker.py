@@ -9,7 +9,6 @@ from uuid import UUID
 
 import structlog
 
-from battcrm.events.catalogue import AppealControlChanged
 from battcrm.events.outbox import append
 from battcrm.infra.due import ALL_BUCKETS, DUE_WORK, Claim, DueQueue
 from battcrm.infra.postgres import UNAVAILABLE, Pool
@@ -19,7 +18,7 @@ from battcrm.kit.clock import Clock
 from battcrm.kit.errors import Permanent
 from battcrm.kit.ids import IdFactory
 from battcrm.kit.text import dumps
-from battcrm.pipeline.control import OPEN, RETURN_KIND
+from battcrm.pipeline.control import RETURN_KIND, lock_dialog, return_control
 
 log = structlog.get_logger(__name__)
 WAKE: Final = "due_work"
@@ -27,29 +26,6 @@ WAKE_TURNS: Final = "turns"
 _MAX_ATTEMPTS: Final = 8
 Handler = Callable[[Claim], Awaitable[None]]
 
-_LOCK: Final = """
-SELECT d.dialog_id, d.answered_seq, i.client_id FROM dialog d
-JOIN identity i ON i.tenant_id = d.tenant_id AND i.identity_id = d.identity_id
-WHERE d.tenant_id = $1 AND d.dialog_id = $2 FOR UPDATE OF d
-"""
-_RETURN: Final = """
-UPDATE appeal SET control = 'bot', control_until = NULL, version = version + 1, touched_at = $4
-WHERE tenant_id = $1 AND client_id = $2 AND control = 'human' AND status = ANY($3)
-  AND control_until IS NOT NULL AND control_until <= $4
-RETURNING appeal_id, client_id, version
-"""
-_LAST: Final = """
-SELECT direction, seq FROM message WHERE tenant_id = $1 AND dialog_id = $2 AND kind <> 'reaction'
-ORDER BY seq DESC LIMIT 1
-"""
-# The last word is the client's: it was heard by a human who did not answer, so the bot takes it up.
-_DUE: Final = """
-WITH moved AS (
-  UPDATE dialog SET version = version + 1, due_at = $3, first_unanswered_at = coalesce(first_unanswered_at, $3),
-    answered_seq = least(answered_seq, $5) WHERE tenant_id = $1 AND dialog_id = $2
-)
-UPDATE client_work SET due_at = least(coalesce(due_at, $3), $3) WHERE tenant_id = $1 AND client_id = $4
-"""
 _DONE: Final = """
 UPDATE due_work SET due_at = NULL, lease_until = NULL, done_at = $4 WHERE tenant_id = $1 AND work_id = $2 AND token = $3
 """
@@ -130,18 +106,9 @@ class Caretaker:
         now = self._clock.now()
         tenant, dialog_id = claim.tenant_id, UUID(claim.row["payload"]["dialog_id"])
         async with self._pool.acquire() as connection, connection.transaction():
-            dialog = await connection.fetchrow(_LOCK, tenant, dialog_id)
+            dialog = await lock_dialog(connection, tenant, dialog_id)
             if dialog is None:
                 return
-            last = await connection.fetchrow(_LAST, tenant, dialog_id)
-            rows = await connection.fetch(_RETURN, tenant, dialog["client_id"], list(OPEN), now)
-            if rows and last is not None and last["direction"] == "in":
-                await connection.execute(_DUE, tenant, dialog_id, now, dialog["client_id"], last["seq"] - 1)
-            events = [
-                AppealControlChanged(
-                    tenant, r["client_id"], r["appeal_id"], r["version"], "human", "bot", "operator_silent"
-                )
-                for r in rows
-            ]
+            events = await return_control(connection, tenant, dialog, now, reason="operator_silent", promised_by=now)
             await append(connection, events, self._ids, now)
         self._wakeups.notify(WAKE_TURNS)

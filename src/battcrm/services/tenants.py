@@ -27,6 +27,7 @@ VALUES ($1, 1, 'published', $2, 'create', $3, $3)
 _FIND: Final = (
     "SELECT tenant_id, slug, name, timezone, locale, state FROM tenant WHERE slug = $1 OR tenant_id::text = $1"
 )
+_SOME: Final = "SELECT tenant_id, slug, name, timezone, locale, state FROM tenant ORDER BY created_at, slug LIMIT 2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,17 @@ class Tenants:
                 f"no tenant {slug_or_id!r}", field="tenant", remedy="make one with `battcrm tenant create SLUG`"
             )
         return TenantView(*row)
+
+    async def choose(self, slug_or_id: str | None) -> TenantView:
+        """The tenant named, or the only one of the installation. Invalid if there is none, or none is meant."""
+        if slug_or_id:
+            return await self.find(slug_or_id)
+        rows = await self._pool.fetch(_SOME)
+        if len(rows) != 1:
+            text = "there are several tenants" if rows else "there is no tenant"
+            remedy = "name one with --tenant SLUG" if rows else "make one with `battcrm tenant create SLUG`"
+            raise Invalid(text, field="tenant", remedy=remedy)
+        return TenantView(*rows[0])
 
 
 def _check(slug: str, timezone: str, locale: str) -> None:

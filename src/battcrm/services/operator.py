@@ -1,0 +1,185 @@
+"""The human side of a handover: see who waits, take over, answer, hand back, close (PROTOCOL D2)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from battcrm.events.catalogue import AppealControlChanged, AppealStageChanged, Event
+from battcrm.events.outbox import append
+from battcrm.infra.postgres import UNAVAILABLE, Connection, Pool, unavailable
+from battcrm.infra.wake import Wakeups
+from battcrm.kit.clock import Clock
+from battcrm.kit.errors import Conflict, Invalid
+from battcrm.kit.ids import IdFactory, bucket_of
+from battcrm.kit.text import storable
+from battcrm.models.situation import AppealStatus
+from battcrm.pipeline.configs import TenantConfigs
+from battcrm.pipeline.control import lock_dialog, return_control, take_control
+from battcrm.pipeline.settings import DialogSettings
+from battcrm.services import operator_sql as sql
+from battcrm.services.operator_views import Thread, Waiting, thread_of, waiting_of
+
+WAKE_OUT: Final = "outgoing"
+WAKE_TURNS: Final = "turns"
+WAKE_RELAY: Final = "outbox"
+CLOSE_AS: Final = (AppealStatus.DONE, AppealStatus.LOST, AppealStatus.SPAM)
+MAX_TEXT: Final = 20_000
+
+
+class Operators:
+    """What an operator does to appeals of a tenant, by their numbers.
+
+    Every act is one transaction under the dialog's lock. Raises Invalid for a number that does not exist, Conflict when
+    the appeal's state does not allow the act, Transient when the database is away.
+    """
+
+    def __init__(
+        self, pool: Pool, clock: Clock, ids: IdFactory, wakeups: Wakeups, configs: TenantConfigs | None = None
+    ) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._ids = ids
+        self._wakeups = wakeups
+        self._configs = configs or TenantConfigs(pool, clock, wakeups)
+
+    async def waiting(self, tenant_id: UUID, *, limit: int = 100) -> Sequence[Waiting]:
+        """Open appeals in human hands: those that wait first, the longest wait on top."""
+        async with self._connection() as connection:
+            return [waiting_of(row) for row in await connection.fetch(sql.LIST, tenant_id, limit)]
+
+    async def show(self, tenant_id: UUID, number: int, *, messages: int = 30) -> Thread:
+        """One appeal with its facts, handover note and the newest messages of its chat."""
+        async with self._connection() as connection:
+            row = await self._find(connection, tenant_id, number)
+            return thread_of(row, await connection.fetch(sql.THREAD, tenant_id, row["dialog_id"], messages))
+
+    async def take(self, tenant_id: UUID, number: int) -> None:
+        """The human speaks from now on: the bot's pending replies are cancelled, a running turn will be dropped."""
+        now = self._clock.now()
+        async with self._acting(tenant_id, number) as (connection, appeal, dialog):
+            if appeal["closed_at"] is not None:
+                raise Conflict(f"appeal {number} is closed ({appeal['status']})", code="appeal_closed")
+            if appeal["control"] == "off":
+                raise Conflict(f"the bot is switched off in appeal {number}: nobody has to take it", code="bot_off")
+            events = await self._take(connection, tenant_id, dialog["dialog_id"], now)
+            await connection.execute(sql.NOTICE, tenant_id, dialog["dialog_id"])
+            await append(connection, events, self._ids, now)
+        self._wake(WAKE_RELAY)
+
+    async def reply(self, tenant_id: UUID, number: int, text: str) -> UUID:
+        """Say something to the client as a human; the outgoing row's id. The bot keeps silent from then on."""
+        said = _speakable(text)
+        now = self._clock.now()
+        async with self._acting(tenant_id, number) as (connection, appeal, dialog):
+            if not dialog["reachable"]:
+                raise Conflict("the client has blocked the channel", code="unreachable")
+            events = await self._take(connection, tenant_id, dialog["dialog_id"], now)
+            outgoing_id = await self._say(connection, tenant_id, appeal["appeal_id"], dialog, said, now)
+            await append(connection, events, self._ids, now)
+        self._wake(WAKE_OUT, WAKE_RELAY)
+        return outgoing_id
+
+    async def give_back(self, tenant_id: UUID, number: int) -> bool:
+        """The bot speaks again, at once if the last word is the client's. False if it had control already."""
+        now = self._clock.now()
+        async with self._acting(tenant_id, number) as (connection, _, dialog):
+            events = await return_control(connection, tenant_id, dialog, now, reason="returned", promised_by=None)
+            await append(connection, events, self._ids, now)
+        self._wake(WAKE_TURNS, WAKE_RELAY)
+        return bool(events)
+
+    async def close(self, tenant_id: UUID, number: int, outcome: AppealStatus) -> None:
+        """End the appeal and its episode as done, lost or spam."""
+        if outcome not in CLOSE_AS:
+            raise Invalid(f"an appeal cannot be closed as {outcome}", field="as", remedy="done, lost or spam")
+        now = self._clock.now()
+        async with self._acting(tenant_id, number) as (connection, appeal, dialog):
+            key = (tenant_id, appeal["appeal_id"])
+            before = await connection.fetchrow(sql.LOCK_APPEAL, *key)
+            if before is None or before["closed_at"] is not None:
+                raise Conflict(f"appeal {number} is closed already", code="appeal_closed")
+            version: int = await connection.fetchval(sql.CLOSE, *key, outcome.value, now)
+            await connection.execute(sql.END_EPISODE, tenant_id, appeal["episode_id"], now)
+            await connection.execute(sql.NOTICE, tenant_id, dialog["dialog_id"])
+            events = _closing(tenant_id, appeal, before, version, outcome)
+            await append(connection, events, self._ids, now)
+        self._wake(WAKE_RELAY)
+
+    async def _take(self, connection: Connection, tenant_id: UUID, dialog_id: UUID, now: datetime) -> list[Event]:
+        tenancy = (await self._configs.load([tenant_id], connection)).get(tenant_id)
+        settings = tenancy.config.section(DialogSettings) if tenancy else DialogSettings()
+        return await take_control(
+            connection, tenant_id, dialog_id, self._ids, now, reason="taken", returns_after=settings.human_returns
+        )
+
+    async def _say(
+        self, connection: Connection, tenant_id: UUID, appeal_id: UUID, dialog: Any, text: str, now: datetime
+    ) -> UUID:
+        outgoing_id, message_id = self._ids.new(), self._ids.new()
+        scope = dialog["dialog_id"]
+        payload = {"chat": dialog["external_chat_id"], "text": text, "buttons": []}
+        await connection.execute(
+            sql.OUTGOING,
+            tenant_id,
+            outgoing_id,
+            bucket_of(tenant_id),
+            scope,
+            dialog["channel_id"],
+            dialog["last_out"] + 1,
+            payload,
+            message_id,
+            now,
+        )
+        place = (scope, dialog["identity_id"], dialog["last_seq"] + 1)
+        await connection.execute(sql.MESSAGE, tenant_id, message_id, *place, text, appeal_id, outgoing_id, now)
+        await connection.execute(sql.ANSWERED, tenant_id, scope)
+        return outgoing_id
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        try:
+            async with self._pool.acquire() as connection:
+                yield connection
+        except UNAVAILABLE as error:
+            raise unavailable(error) from error
+
+    @asynccontextmanager
+    async def _acting(self, tenant_id: UUID, number: int) -> AsyncIterator[tuple[Connection, Any, Any]]:
+        """A transaction that holds the lock of the appeal's dialog: (connection, appeal, dialog)."""
+        async with self._connection() as connection, connection.transaction():
+            found = await self._find(connection, tenant_id, number)
+            dialog = await lock_dialog(connection, tenant_id, found["dialog_id"])
+            yield connection, await self._find(connection, tenant_id, number), dialog
+
+    async def _find(self, connection: Connection, tenant_id: UUID, number: int) -> Any:
+        row = await connection.fetchrow(sql.FIND, tenant_id, number)
+        if row is None:
+            raise Invalid(
+                f"there is no appeal {number}", field="number", remedy="`battcrm operator list` shows those that wait"
+            )
+        return row
+
+    def _wake(self, *names: str) -> None:
+        for name in names:
+            self._wakeups.notify(name)
+
+
+def _speakable(text: str) -> str:
+    said = storable(text).strip()
+    if not said:
+        raise Invalid("an empty reply", field="text", remedy="give the words to send")
+    if len(said) > MAX_TEXT:
+        raise Invalid(f"the reply has {len(said)} characters", field="text", remedy=f"at most {MAX_TEXT}")
+    return said
+
+
+def _closing(tenant_id: UUID, appeal: Any, before: Any, version: int, outcome: AppealStatus) -> list[Event]:
+    who = (tenant_id, appeal["client_id"], appeal["appeal_id"], version)
+    events: list[Event] = [AppealStageChanged(*who, before["status"], outcome.value)]
+    if before["control"] != "bot":
+        events.append(AppealControlChanged(*who, before["control"], "bot", "closed"))
+    return events
