@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from battcrm.extraction.rules.line import Line
-from battcrm.extraction.rules.match import CLAUSE, Hit, sentence
+from battcrm.extraction.rules.match import CLAUSE, Hit, Word, sentence
 from battcrm.extraction.tools.model import DeviceMention
 from battcrm.models.facts import Candidate, Fact
 
@@ -18,6 +18,7 @@ _LINKS: Final = frozenset(
     "экран",
     "стекло",
 }
+_DIGITS: Final = frozenset("123")
 _ORDINALS: Final = {"перв": 0, "втор": 1, "трет": 2}
 _CLASS_NOUNS: Final = {
     "телефон": "phone", "смартфон": "phone", "планшет": "tablet", "ноут": "laptop", "час": "watch", "наушник": "headphones",
@@ -138,7 +139,7 @@ def _referred(hit: Hit, devices: list[Device], line: Line) -> Device | None:
         norm = line.words[at].norm
         if norm == "#dev":
             return None
-        ordinal = next((n for stem, n in _ORDINALS.items() if norm.startswith(stem)), None)
+        ordinal = _ordinal(line.words[at])
         if ordinal is not None and ordinal < len(devices):
             return devices[ordinal]
         kind = next((name for stem, name in _CLASS_NOUNS.items() if norm.startswith(stem)), None)
@@ -149,6 +150,13 @@ def _referred(hit: Hit, devices: list[Device], line: Line) -> Device | None:
             return None
         at -= 1
     return None
+
+
+def _ordinal(word: Word) -> int | None:
+    """0 for "первый", 1 for "второй"; the normaliser has turned the word into a digit, its length gives it away."""
+    if word.end - word.start > 2 and word.norm in _DIGITS:
+        return int(word.norm) - 1
+    return next((n for stem, n in _ORDINALS.items() if word.norm.startswith(stem)), None)
 
 
 def _places(devices: list[Device]) -> list[tuple[int, Device]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
 from battcrm.extraction.rules.line import Line
-from battcrm.extraction.rules.match import Hit, scan
+from battcrm.extraction.rules.match import CLAUSE, Hit, scan
 from battcrm.extraction.rules.pattern import GAP
 from battcrm.models.facts import Fact, Method
 
@@ -26,6 +27,7 @@ _BREAKABLE: Final = frozenset(
         "data_recovery",
     }
 )
+_VERB: Final = re.compile(r"\w{2}(?:л|ла|ло|ли|лся|лась|лось|лись)$")
 _PLACES: Final = frozenset({"screen", "button", "housing", "keyboard"})
 _AT: Final = frozenset({"на", "из", "под", "в", "по", "при", "через", "от"})
 
@@ -67,9 +69,9 @@ def _superseded(hit: Hit, found: Sequence[Hit], line: Line) -> bool:
         return bool(others & _BREAKABLE)
     if kind == "generic":
         return any(other.rule.kind != "generic" for other in found)
-    if kind == "part" and hit.rule.value in _PLACES:
-        return _is_place(hit, line) and any(other.rule.kind == "" and other is not hit for other in found)
-    return False
+    if kind != "part" or not any(other.rule.kind == "" and other.rule.value != hit.rule.value for other in found):
+        return False
+    return (hit.rule.value in _PLACES and _is_place(hit, line)) or _told_about(hit, line)
 
 
 def _is_place(hit: Hit, line: Line) -> bool:
@@ -77,6 +79,17 @@ def _is_place(hit: Hit, line: Line) -> bool:
     if hit.first == 0 or line.words[hit.first].before > 0:
         return False
     return line.words[hit.first - 1].norm in _AT
+
+
+def _told_about(hit: Hit, line: Line) -> bool:
+    """A part of which the clause tells something we do not know ("экран выжил", "кнопки жал"): not what is wished."""
+    words = line.words
+    for at in range(hit.last + 1, min(hit.last + 4, len(words))):
+        if words[at].before >= CLAUSE:
+            return False
+        if not words[at].classes and _VERB.search(words[at].norm):
+            return True
+    return False
 
 
 def repair_facts(hits: Sequence[Hit], line: Line) -> tuple[Fact, ...]:
