@@ -151,7 +151,7 @@ def _blocked(catalogue: Catalogue, cells: Sequence[Cell], end: int, full: list[s
     if cell.kind == "number":
         return _is_open_year(catalogue, cells, at, full)
     if cell.kind == "code":
-        return _is_suffix_code(catalogue, cells, at)
+        return _is_suffix_code(catalogue, cells, at, full)
     if cell.kind != "word":
         return False
     if len(cell.norm) == 1:
@@ -166,10 +166,12 @@ def _is_open_year(catalogue: Catalogue, cells: Sequence[Cell], at: int, full: li
     return any(catalogue.has(f"{path}{year} ") for path in full for year in _YEARS)
 
 
-def _is_suffix_code(catalogue: Catalogue, cells: Sequence[Cell], at: int) -> bool:
+def _is_suffix_code(catalogue: Catalogue, cells: Sequence[Cell], at: int, full: list[str]) -> bool:
     """After a name "pro2" is an unknown modifier; "128gb" is not."""
     readings = cells[at].readings
     if any(reading[0] in _modifier_atoms() for reading in readings):
+        return True
+    if any(catalogue.has(f"{path}{reading[0]} ") for path in full for reading in readings):
         return True
     norm = cells[at].norm
     if len(norm) > _SHORT_CODE or not (norm[0].isascii() and norm[0].isalpha()):

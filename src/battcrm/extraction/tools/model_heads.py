@@ -52,6 +52,7 @@ _FILLERS: Final = frozenset(
 # The more particular maker wins when two are said for one thing.
 _TOGETHER: Final = {("huawei", "honor"): "honor", ("honor", "huawei"): "honor", ("xiaomi", "realme"): "realme"}
 _LINE_CLASSES: Final = {"watch": "watch", "band": "watch", "tab": "tablet", "pad": "tablet", "buds": "headphones"}
+_MOST_YEARS: Final = 9
 _MAX_REVERSE: Final = 4
 _TIME_BEFORE: Final = frozenset(("в", "к", "до", "после", "около", "с", "за"))
 
@@ -136,8 +137,8 @@ def _tail(catalogue: Catalogue, cells: Sequence[Cell], start: int, end: int, sco
     for first in starts:
         for fillers in (False, True):
             view = _view(cells, first, end, scope, fillers)
-            match = match_at(catalogue, [cells[at] for at in view], 0, scope) if view else None
-            if match is None or _counted(cells, view, match):
+            match = _uncounted(catalogue, cells, view, scope)
+            if match is None:
                 continue
             last = view[match.end - 1] + 1
             if last > end and (found is None or last > found[1]):
@@ -188,6 +189,19 @@ def _before_chip(cells: Sequence[Cell], at: int) -> bool:
     """Whether "на" stands between a laptop and its chip, as in "про 14 на м1"."""
     chip = cells[at + 1].readings if cells[at].norm == "на" and at + 1 < len(cells) else ()
     return any(len(reading) == 2 and reading[0] == "m" and reading[1] in "12345" for reading in chip)
+
+
+def _uncounted(catalogue: Catalogue, cells: Sequence[Cell], view: list[int], scope: str) -> Match | None:
+    """The longest name over the view; a last number that counts something is no part of it ("switch 2 года")."""
+    if not view:
+        return None
+    match = match_at(catalogue, [cells[at] for at in view], 0, scope)
+    if match is None or not _counted(cells, view, match):
+        return match
+    if not cells[view[match.end - 1]].norm.isdecimal() or int(cells[view[match.end - 1]].norm) > _MOST_YEARS:
+        return None
+    shorter = view[: match.end - 1]
+    return match_at(catalogue, [cells[at] for at in shorter], 0, scope) if shorter else None
 
 
 def _counted(cells: Sequence[Cell], view: list[int], match: Match) -> bool:
@@ -248,7 +262,7 @@ def reversed_tail(
             continue
         view = [*range(start, found.start), *range(found.end, min(len(cells), found.end + 4))]
         match = match_at(catalogue, [cells[at] for at in view], 0, found.scope)
-        if match is None or match.end < found.start - start:
+        if match is None or match.end < found.start - start or _counted(cells, view, match):
             continue
         last = max(found.end, view[match.end - 1] + 1)
         better = _with_match(catalogue, replace(found, start=start, open=False), match, last, device_class)

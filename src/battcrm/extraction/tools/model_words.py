@@ -279,7 +279,7 @@ def class_at(cells: Sequence[Cell], at: int) -> str | None:
 def _agrees(number: str, unit: str) -> bool:
     """Russian counts agree: "2 года" but "5 лет". "13 год назад" is a model and then a time; "2016 года" is a year."""
     if not number.isdecimal():
-        return True
+        return not unit.startswith(("год", "мес"))
     if len(number) == 4 and number.startswith("20") and unit.startswith("год"):
         return False
     tail = int(number) % 100
