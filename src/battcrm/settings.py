@@ -30,12 +30,15 @@ _SCHEMES: Final[dict[str, tuple[str, ...]]] = {
     "openai_base_url": ("http", "https"),
     "public_url": ("http", "https"),
 }
+_PRICES: Final[dict[str, tuple[float, float]]] = {"gpt-4.1": (160, 640), "gpt-4.1-mini": (32, 128), "*": (160, 640)}
 _REMEDIES: Final[dict[str, str]] = {
     "DATABASE_URL": "set postgresql://USER:PASSWORD@HOST:PORT/NAME, or unset it to use the embedded server",
     "REDIS_URL": "set redis://:PASSWORD@HOST:PORT/0, or unset it to use the embedded server",
     "NEO4J_URL": "set bolt://HOST:7687 with NEO4J_USER and NEO4J_PASSWORD, or unset it to use the embedded server",
     "NEO4J_PASSWORD": "set NEO4J_PASSWORD together with NEO4J_URL",
     "OPENAI_BASE_URL": "set the address of an OpenAI-compatible gateway, such as https://gateway.example/v1",
+    "LLM_ADAPTER": "set openai, or litellm after installing the extra of that name",
+    "LLM_PRICES": 'set JSON such as {"gpt-4.1": [160, 640], "*": [160, 640]}: roubles per million tokens, in and out',
     "BATTCRM_SECRET_KEYS": "make one with: openssl rand -base64 32; put the newest first, separated by commas",
     "BATTCRM_BUCKETS": f"set all, or numbers and ranges below {BUCKETS} such as 0-15,20",
     "BATTCRM_PUBLIC_URL": "set the address messengers reach the gateway at, such as https://bot.example",
@@ -62,6 +65,12 @@ class Settings(BaseSettings):
     openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
     openai_model: str = Field("gpt-4.1", validation_alias="OPENAI_MODEL")
     openai_small_model: str = Field("gpt-4.1-mini", validation_alias="OPENAI_SMALL_MODEL")
+    llm_adapter: Literal["openai", "litellm"] = Field("openai", validation_alias="LLM_ADAPTER")
+    llm_prices: dict[str, tuple[float, float]] = Field(dict(_PRICES), validation_alias="LLM_PRICES")
+    """Roubles per million tokens in and out, by model; `*` prices what is not listed."""
+    llm_day_budget_rub: int | None = Field(None, ge=0, validation_alias="LLM_DAY_BUDGET_RUB")
+    """Most that one tenant may spend on models in a day (UTC), unless its own document says otherwise; unset = no limit."""
+    llm_in_flight: int = Field(400, ge=1, le=10_000, validation_alias="LLM_IN_FLIGHT")
     telegram_bot_token: SecretStr | None = Field(None, validation_alias="TELEGRAM_BOT_TOKEN")
 
     home: Path = Field(Path(".battcrm"), validation_alias="BATTCRM_HOME")

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, Protocol
+from uuid import UUID
 
 from battcrm.extraction import answers, state
 from battcrm.extraction.gazetteer.catalogue import Catalogue
@@ -20,6 +21,7 @@ from battcrm.extraction.tools.model import DeviceMention, find_devices
 from battcrm.extraction.tools.parts import part_fact
 from battcrm.extraction.tools.repair import find_repairs, repair_facts, standing
 from battcrm.extraction.tools.type import type_fact
+from battcrm.models.calls import CallScope
 from battcrm.models.facts import AppealType, Completion, Fact, Hypothesis, Method, Reading, Signals
 
 VERSION: Final = "rules-1"
@@ -37,6 +39,15 @@ class Context(Protocol):
     def expecting(self) -> str | None: ...
     @property
     def options(self) -> tuple[str, ...]: ...
+
+
+class TurnContext(Context, Protocol):
+    """The same, and on whose behalf a model is called."""
+
+    @property
+    def tenant_id(self) -> UUID: ...
+    @property
+    def turn_id(self) -> UUID | None: ...
 
 
 class RuleReader:
@@ -171,10 +182,11 @@ class RuleExtractor:
         """Facts of the appeal after the turn; see `state.merge`."""
         return state.merge(known, fresh, correction=correction)
 
-    async def complete(self, texts: Sequence[str], reading: Reading, context: Context) -> Completion:
+    async def complete(self, texts: Sequence[str], reading: Reading, context: TurnContext) -> Completion:
         """One model call for the open fields. Never raises on provider failure: says so in `failed`."""
         if not reading.open_fields:
             return Completion(reading, 0)
         if self._model is None:
             return Completion(reading, 0, failed="no_model", steps=("no model is configured",))
-        return await self._model.complete(texts, reading, Asking(context.known, context.expecting, context.options))
+        asking = Asking(context.known, context.expecting, context.options)
+        return await self._model.complete(texts, reading, asking, CallScope(context.tenant_id, context.turn_id))

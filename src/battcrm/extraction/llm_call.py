@@ -12,6 +12,7 @@ from battcrm.extraction.llm_answer import Names, apply_answer, parse_answer
 from battcrm.extraction.prompts.loader import Prompt, load_prompt
 from battcrm.extraction.redaction import RedactionPolicy, redact
 from battcrm.kit.errors import BattError, Invalid
+from battcrm.models.calls import CallReport, CallScope
 from battcrm.models.facts import Completion, Hypothesis, Reading
 
 MAX_CHARS: Final = 4_000
@@ -22,9 +23,16 @@ class ChatCall(Protocol):
     """A chat model with structured output, reduced to what extraction needs."""
 
     async def __call__(
-        self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any], deadline_s: float
+        self,
+        messages: Sequence[Mapping[str, str]],
+        schema: Mapping[str, Any],
+        deadline_s: float,
+        scope: CallScope | None = None,
     ) -> Mapping[str, Any]:
-        """The parsed answer. `deadline_s`: seconds this call may take. Raises kit.errors for every expected failure."""
+        """The parsed answer. `deadline_s`: seconds this call may take. Raises kit.errors for every expected failure.
+
+        The scope's report is filled, also by a call that fails.
+        """
         ...
 
 
@@ -55,20 +63,23 @@ class ModelReader:
         self._deadline_s = deadline_s
         self._prompt = prompt or load_prompt()
 
-    async def complete(self, texts: Sequence[str], reading: Reading, asking: Asking) -> Completion:
+    async def complete(
+        self, texts: Sequence[str], reading: Reading, asking: Asking, scope: CallScope | None = None
+    ) -> Completion:
         """The improved reading. Without open fields no call is made; after any failure the reading is unchanged."""
         if not reading.open_fields:
             return Completion(reading, 0)
         hidden = [redact(text[:MAX_CHARS], self._policy).text for text in texts]
         step = f"model {self._prompt.name} for {', '.join(sorted(reading.open_fields))}"
+        messages = self._messages(hidden, reading, asking)
         try:
-            raw = await self._chat(self._messages(hidden, reading, asking), self._prompt.schema, self._deadline_s)
+            raw = await self._chat(messages, self._prompt.schema, self._deadline_s, scope)
             better = apply_answer(reading, parse_answer(raw), hidden, self._names, self._prompt.name)
         except Invalid as error:
-            return Completion(reading, 1, failed=error.code, steps=(step, f"refused: {error.code}"))
+            return _completion(reading, scope, (step, f"refused: {error.code}"), error.code)
         except BattError as error:
-            return Completion(reading, 1, failed=error.code, steps=(step, f"failed: {error.code}"))
-        return Completion(better, 1, steps=(step, "applied"))
+            return _completion(reading, scope, (step, f"failed: {error.code}"), error.code)
+        return _completion(better, scope, (step, "applied"))
 
     def _messages(self, texts: Sequence[str], reading: Reading, asking: Asking) -> list[dict[str, str]]:
         """The fixed prefix first, so that it is cached; all that varies is one JSON document of data."""
@@ -84,6 +95,16 @@ class ModelReader:
             {"role": "system", "content": self._prompt.system},
             {"role": "user", "content": orjson.dumps(data).decode()},
         ]
+
+
+def _completion(
+    reading: Reading, scope: CallScope | None, steps: tuple[str, str], failed: str | None = None
+) -> Completion:
+    """With what the call reported about itself; a chat that reports nothing counts as one call."""
+    report = scope.report if scope is not None else CallReport()
+    calls = report.calls if report.steps else 1
+    told = (steps[0], *report.steps, steps[1])
+    return Completion(reading, calls, failed, told, report.cost_microrub, report.provider_ms)
 
 
 def _summary(hypothesis: Hypothesis | None) -> dict[str, Any] | None:

@@ -152,10 +152,14 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """Result of the model call: the improved reading, or why the ladder went further down (`failed`)."""
+    """Result of the model call: the improved reading, or why the ladder went further down (`failed`).
+
+    `calls` counts what reached a provider, `steps` tells the ladder's story, `provider_ms` is the providers' own time.
+    """
 
     reading: Reading
     calls: int
     failed: str | None = None
     steps: tuple[str, ...] = ()
     cost_microrub: int = 0
+    provider_ms: float = 0.0

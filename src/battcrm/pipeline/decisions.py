@@ -43,6 +43,7 @@ def _inputs(outcome: TurnOutcome, branch: Branch) -> dict[str, Any]:
         "known": to_json(branch.known),
         "open_fields": sorted(branch.reading.open_fields),
         "model_calls": outcome.model_calls,
+        "model_steps": list(outcome.model_steps),
         "timings": {k: round(v, 2) for k, v in outcome.timings.items()},
     }
     graph = _graph(branch.graph)

@@ -28,6 +28,7 @@ class ReadingContext:
     known: Hypothesis | None = None
     expecting: str | None = None
     options: tuple[str, ...] = ()
+    turn_id: UUID | None = None
 
 
 class Extractor(Protocol):

@@ -75,7 +75,7 @@ class TurnEngine:
             return outcome
         began = self._clock.monotonic()
         texts = [m.text for m in fresh]
-        reading, context = self._read(turn, texts)
+        reading, context = self._read(turn, texts, outcome.turn_id)
         outcome.timings["read_ms"] = self._since(began)
         completion = await self._complete(turn, texts, reading, context, outcome)
         branches = []
@@ -88,13 +88,14 @@ class TurnEngine:
         outcome.versions = {"config": turn.tenancy.config.version, "reading": reading.version}
         return outcome
 
-    def _read(self, turn: TurnInput, texts: Sequence[str]) -> tuple[Reading, ReadingContext]:
+    def _read(self, turn: TurnInput, texts: Sequence[str], turn_id: UUID) -> tuple[Reading, ReadingContext]:
         current = _current(turn.appeals)
         context = ReadingContext(
             turn.dialog.tenant_id,
             known=current.known if current else None,
             expecting=current.expecting if current else None,
             options=current.options if current else (),
+            turn_id=turn_id,
         )
         return self._layers.extractor.read(texts, context), context
 
@@ -106,7 +107,8 @@ class TurnEngine:
         began = self._clock.monotonic()
         completion = await self._layers.extractor.complete(texts, reading, context)
         outcome.timings["model_ms"] = self._since(began)
-        outcome.model_calls = completion.calls
+        outcome.timings["provider_ms"] = completion.provider_ms
+        outcome.model_calls, outcome.model_steps = completion.calls, completion.steps
         outcome.cost_microrub = completion.cost_microrub
         return completion
 

@@ -112,6 +112,7 @@ class TurnOutcome:
     versions: dict[str, Any] = field(default_factory=dict)
     cost_microrub: int = 0
     model_calls: int = 0
+    model_steps: tuple[str, ...] = ()
     final: bool = True
     events: list[Event] = field(default_factory=list)
 

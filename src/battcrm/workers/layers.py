@@ -13,6 +13,7 @@ from battcrm.extraction.llm_call import ModelReader
 from battcrm.graph.context import GraphContextReader
 from battcrm.graph.pricing_source import PostgresPricing
 from battcrm.graph.settings import PricingSettings
+from battcrm.infra.llm.build import JsonChat
 from battcrm.infra.neo4j import Graph
 from battcrm.models.config import TenantConfig
 from battcrm.models.situation import ChannelView
@@ -28,13 +29,14 @@ from battcrm.workers.runtime import Runtime
 
 @asynccontextmanager
 async def core_layers(runtime: Runtime) -> AsyncIterator[Layers]:
-    """Layers on the runtime's servers; the graph connection is closed at the end."""
+    """Layers on the runtime's servers; models and graph are closed at the end."""
     catalogue = Catalogue.load()
+    chat = open_chat(runtime)
     composer = TemplateComposer()
     graph = open_graph(runtime)
     try:
         yield Layers(
-            extractor=RuleExtractor(catalogue, model_reader(runtime, catalogue)),
+            extractor=RuleExtractor(catalogue, ModelReader(chat, catalogue) if chat is not None else None),
             router_for=_router_for,
             graph=GraphContextReader(graph, PostgresPricing(runtime.pool), runtime.clock),
             responder=RuleResponseRouter(composer),
@@ -44,6 +46,8 @@ async def core_layers(runtime: Runtime) -> AsyncIterator[Layers]:
             query_limits=query_limits,
         )
     finally:
+        if chat is not None:
+            await chat.aclose()
         if graph is not None:
             await graph.close()
 
@@ -58,13 +62,13 @@ def open_graph(runtime: Runtime) -> Graph | None:
     )
 
 
-def model_reader(runtime: Runtime, catalogue: Catalogue) -> ModelReader | None:
+def open_chat(runtime: Runtime) -> JsonChat | None:
     """The model half of extraction; None without a key, and rules then answer alone."""
     if runtime.settings.openai_api_key is None:
         return None
     from battcrm.workers.models import chat_call
 
-    return ModelReader(chat_call(runtime), catalogue)
+    return chat_call(runtime)
 
 
 @lru_cache(maxsize=2048)

@@ -12,6 +12,7 @@ from battcrm.extraction.dispatcher import RuleExtractor
 from battcrm.extraction.llm_call import Asking, ModelReader
 from battcrm.extraction.prompts.loader import load_prompt
 from battcrm.kit.errors import AuthExpired, BattError, OutcomeUnknown, RateLimited, Transient
+from battcrm.models.calls import CallScope
 from battcrm.models.facts import Completion, Fact, Hypothesis, Method, Reading
 from battcrm.pipeline.ports import Extractor, ReadingContext
 from tests.unit.extraction.reader import catalogue, repairs, sure
@@ -29,7 +30,11 @@ class Chat:
         self.calls = 0
 
     async def __call__(
-        self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any], deadline_s: float
+        self,
+        messages: Sequence[Mapping[str, str]],
+        schema: Mapping[str, Any],
+        deadline_s: float,
+        scope: CallScope | None = None,
     ) -> Mapping[str, Any]:
         self.calls += 1
         self.messages, self.schema = list(messages), schema
