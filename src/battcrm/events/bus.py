@@ -129,6 +129,10 @@ class EventBus(Protocol):
         """Count what was lost so far as read: somebody has caught up from the outbox."""
         ...
 
+    async def tidy(self, group: str, shard: int, *, idle: float) -> int:
+        """Forget workers that hold nothing and were not seen for `idle` seconds; returns how many."""
+        ...
+
     async def trim(self, shard: int, *, before: datetime, maximum: int) -> int:
         """Drop entries older than `before` and all but about the last `maximum`; returns how many."""
         ...
@@ -280,6 +284,16 @@ class RedisBus:
         at_end = _text(mine["last-delivered-id"]) == _text(info["last-generated-id"])
         read = info["entries-added"] if at_end else info["entries-added"] - info["length"]
         await _call(self._redis.xgroup_setid(stream(shard), group, _text(mine["last-delivered-id"]), entries_read=read))
+
+    async def tidy(self, group: str, shard: int, *, idle: float) -> int:
+        """Every restarted process leaves a name behind."""
+        key = stream(shard)
+        count = 0
+        for worker in await _call(self._redis.xinfo_consumers(key, group)):
+            if not worker["pending"] and worker["idle"] >= idle * 1000:
+                await _call(self._redis.xgroup_delconsumer(key, group, worker["name"]))
+                count += 1
+        return count
 
     async def trim(self, shard: int, *, before: datetime, maximum: int) -> int:
         """Approximate trimming: whole nodes of the stream, which costs almost nothing."""

@@ -27,6 +27,7 @@ from battcrm.kit.ids import IdFactory
 
 log = structlog.get_logger(__name__)
 _STALE_POSITION: Final = timedelta(days=1)
+_FORGOTTEN: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class Follower:
         self._worker = worker
         self._options = options
         self._next_check = 0.0
+        self._next_tidy = 0.0
         self._interrupted = True
 
     async def run(self) -> None:
@@ -123,6 +125,7 @@ class Follower:
         if self._interrupted or self._clock.monotonic() >= self._next_check:
             for shard in self._shards:
                 await self._look_after(shard)
+            await self._tidy()
             self._interrupted = False
             self._next_check = self._clock.monotonic() + self._options.check
         for delivery in await self._bus.read(
@@ -152,6 +155,13 @@ class Follower:
         if position.status is GroupStatus.BROKEN:
             log.error("consumer.broken", consumer=self._name, shard=shard, remedy="rebuild what it feeds")
         await self._unfinished(shard)
+
+    async def _tidy(self) -> None:
+        now = self._clock.monotonic()
+        if now >= self._next_tidy:
+            self._next_tidy = now + _FORGOTTEN
+            for shard in self._shards:
+                await self._bus.tidy(self._name, shard, idle=_FORGOTTEN)
 
     async def _idle_floor(self, shard: int, position: Position) -> Position | None:
         """A newer place for a shard in which nothing happens: what is not on the bus now is younger than this."""

@@ -146,6 +146,12 @@ class MemoryBus:
         at_end = mine.last == source.last
         mine.read = source.added if at_end else source.added - len(source.entries)
 
+    async def tidy(self, group: str, shard: int, *, idle: float) -> int:
+        """Workers are known here by what they hold alone."""
+        self._find(group, shard)
+        del idle
+        return 0
+
     async def trim(self, shard: int, *, before: datetime, maximum: int) -> int:
         """Exactly what was asked for."""
         source = self._streams.get(shard)

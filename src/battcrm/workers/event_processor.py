@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
+import structlog
+
 from battcrm.events.catalogue import EVENTS, Envelope
 from battcrm.events.consumer import EventProcessor
 from battcrm.events.registry import HandlerRegistry
@@ -17,6 +19,7 @@ from battcrm.workers.layers import open_graph
 from battcrm.workers.relay import bus_of
 from battcrm.workers.runtime import Runtime
 
+log = structlog.get_logger(__name__)
 _PROJECTED: Final = tuple(e.TYPE for e in EVENTS if e.TYPE.startswith(("client.", "appeal.", "repair.", "price.")))
 
 
@@ -57,7 +60,10 @@ async def opened(runtime: Runtime) -> AsyncIterator[EventProcessor]:
 
 
 async def run(runtime: Runtime) -> None:
-    """Follow until cancelled."""
-    async with opened(runtime) as processor:
-        await processor.run()
-        await asyncio.Event().wait()
+    """Follow until cancelled. Without Redis, or with nobody who follows, there is nothing to do."""
+    if runtime.redis is None:
+        log.warning("event_processor.no_redis", remedy="set REDIS_URL")
+    else:
+        async with opened(runtime) as processor:
+            await processor.run()
+    await asyncio.Event().wait()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import structlog
+
 from battcrm.events.bus import RedisBus
 from battcrm.events.lease import Leases
 from battcrm.events.relay import Relay
 from battcrm.kit.errors import Invalid
 from battcrm.workers.runtime import Runtime
+
+log = structlog.get_logger(__name__)
 
 
 def bus_of(runtime: Runtime) -> RedisBus:
@@ -25,5 +31,8 @@ def build(runtime: Runtime) -> Relay:
 
 
 async def run(runtime: Runtime) -> None:
-    """Publish until cancelled."""
+    """Publish until cancelled. Without Redis events wait in the outbox and the other roles go on."""
+    if runtime.redis is None:
+        log.warning("relay.no_redis", remedy="set REDIS_URL")
+        await asyncio.Event().wait()
     await build(runtime).run()

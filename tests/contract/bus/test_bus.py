@@ -193,3 +193,17 @@ async def test_a_destroyed_group_is_noticed(under_test: BusUnderTest) -> None:
     with pytest.raises(GroupMissing):
         await under_test.bus.state(G, 0)
     assert await under_test.bus.ensure_group(G, 0)
+
+
+async def test_tidying_loses_nothing_that_is_held(bus: EventBus) -> None:
+    await bus.ensure_group(G, 0)
+    await bus.publish(0, events("1", "2"))
+    (delivery,) = await take(bus, A, count=1)
+    (other,) = await take(bus, B, count=1)
+    await bus.ack(G, 0, ids(other))
+    assert await bus.tidy(G, 0, idle=3600) == 0
+    assert await bus.tidy(G, 0, idle=0) <= 1
+    assert await bus.tidy(G, 0, idle=0) == 0
+    assert ids(await bus.reread(G, A, 0, count=9)) == ids(delivery)
+    with pytest.raises(GroupMissing):
+        await bus.tidy("nobody", 0, idle=0)
