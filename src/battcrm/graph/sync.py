@@ -165,7 +165,9 @@ async def _write(run: Runner, tenant_id: str, entity: str, nodes: Sequence[Proje
     for text, values in derived:
         if values:
             await run(text, {"tenant_id": tenant_id, "rows": values})
-    await run(cypher.UNLINK[entity], {"tenant_id": tenant_id, "ids": [node.id for node in fresh]})
+    linked = [row["id"] for row in applied if row["known"]]
+    if linked:
+        await run(cypher.UNLINK[entity], {"tenant_id": tenant_id, "ids": linked})
     for (owner, kind), text in cypher.LINK.items():
         links = [{"id": n.id, "target": target} for n in fresh for edge, _, target in n.edges if edge == kind]
         if owner == entity and links:

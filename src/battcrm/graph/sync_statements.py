@@ -9,26 +9,30 @@ UPSERT: Final[dict[str, LiteralString]] = {
     "client": """
 UNWIND $rows AS row
 MERGE (n:Client {tenant_id: $tenant_id, id: row.id})
-WITH n, row WHERE coalesce(n.version, -1) < row.version OR ($force AND n.version = row.version)
-SET n = row.properties RETURN n.id AS id
+WITH n, row, n.version IS NOT NULL AS known
+WHERE coalesce(n.version, -1) < row.version OR ($force AND n.version = row.version)
+SET n = row.properties RETURN n.id AS id, known
 """,
     "appeal": """
 UNWIND $rows AS row
 MERGE (n:Appeal {tenant_id: $tenant_id, id: row.id})
-WITH n, row WHERE coalesce(n.version, -1) < row.version OR ($force AND n.version = row.version)
-SET n = row.properties RETURN n.id AS id
+WITH n, row, n.version IS NOT NULL AS known
+WHERE coalesce(n.version, -1) < row.version OR ($force AND n.version = row.version)
+SET n = row.properties RETURN n.id AS id, known
 """,
     "repair": """
 UNWIND $rows AS row
 MERGE (n:Repair {tenant_id: $tenant_id, id: row.id})
-WITH n, row WHERE coalesce(n.version, -1) < row.version OR ($force AND n.version = row.version)
-SET n = row.properties RETURN n.id AS id
+WITH n, row, n.version IS NOT NULL AS known
+WHERE coalesce(n.version, -1) < row.version OR ($force AND n.version = row.version)
+SET n = row.properties RETURN n.id AS id, known
 """,
     "price": """
 UNWIND $rows AS row
 MERGE (n:Price {tenant_id: $tenant_id, id: row.id})
-WITH n, row WHERE coalesce(n.version, -1) < row.version OR ($force AND n.version = row.version)
-SET n = row.properties RETURN n.id AS id
+WITH n, row, n.version IS NOT NULL AS known
+WHERE coalesce(n.version, -1) < row.version OR ($force AND n.version = row.version)
+SET n = row.properties RETURN n.id AS id, known
 """,
 }
 

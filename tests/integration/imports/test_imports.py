@@ -22,8 +22,8 @@ PRICE = PriceRecord("1", "Apple", "iPhone 13", "screen", "Дисплей", 500_0
 
 
 @pytest.fixture
-async def pool(clean_database: str) -> AsyncIterator[asyncpg.Pool]:
-    opened = await open_pool(clean_database, maximum=4)
+async def pool(clean_database: str, pg_worker_url: str) -> AsyncIterator[asyncpg.Pool]:
+    opened = await open_pool(pg_worker_url, maximum=4)
     yield opened
     await opened.close()
 

@@ -152,3 +152,10 @@ def test_what_is_out_of_stock_counts_only_when_nothing_is_in_stock() -> None:
     cheap, dear = line(part_price=300_000, stock=0), line(part_price=600_000, stock=1)
     assert quote(ASK, samples(), [cheap, dear], SETTINGS).part_price == 600_000
     assert quote(ASK, samples(), [cheap], SETTINGS).part_price == 300_000
+
+
+def test_other_brands_models_and_generations_are_no_evidence() -> None:
+    strangers = [*samples(brand="Samsung"), *samples(model="iPhone 14"), *samples(model="iPhone 12")]
+    assert quote(ASK, strangers, [line()], SETTINGS).refusal == "too_few_repairs"
+    mixed = quote(ASK, [*strangers, *samples(5, labour=300_000)], [line()], SETTINGS)
+    assert (mixed.n, mixed.median) == (5, 800_000)
