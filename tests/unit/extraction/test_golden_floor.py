@@ -13,8 +13,8 @@ from battcrm.extraction.evaluation.run import evaluate
 from tests.unit.extraction.reader import reader
 
 _GOLDEN = Path(__file__).parents[2] / "data" / "golden"
-_PRECISION = {"appeal_type": 0.95, "brand": 0.97, "model": 0.95, "repair_types": 0.92, "part_owner": 0.88}
-_RECALL = {"appeal_type": 0.9, "brand": 0.93, "model": 0.82, "repair_types": 0.88, "part_owner": 0.75}
+_PRECISION = {"appeal_type": 0.91, "brand": 0.98, "model": 0.93, "repair_types": 0.88, "part_owner": 0.9}
+_RECALL = {"appeal_type": 0.86, "brand": 0.96, "model": 0.85, "repair_types": 0.92, "part_owner": 0.7}
 
 
 @cache
@@ -34,4 +34,4 @@ def test_fields(split: str, field: str) -> None:
 def test_shares(split: str) -> None:
     scores = report(split)
     assert scores["llm_free_share"] >= 0.75
-    assert scores["ece"] <= 0.06
+    assert scores["ece"] <= 0.07

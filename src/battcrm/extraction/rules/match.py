@@ -95,8 +95,11 @@ def scan(words: tuple[Word, ...], tags: frozenset[str] = frozenset(), *, late: b
     """Every hit of every rule of the first (or the `late`) pass, in order of appearance. Pure."""
     places: dict[int, list[int]] = {}
     for index, word in enumerate(words):
-        for cls in word.classes:
-            places.setdefault(cls, []).append(index)
+        for cls in _needed(word.classes, late):
+            if cls in places:
+                places[cls].append(index)
+            else:
+                places[cls] = [index]
     rules = load_rules().by_key_late if late else load_rules().by_key
     hits: list[Hit] = []
     for cls in places:
@@ -105,6 +108,13 @@ def scan(words: tuple[Word, ...], tags: frozenset[str] = frozenset(), *, late: b
                 hits.extend(_hits(rule, words, places, tags))
     hits.sort(key=lambda hit: (hit.first, hit.last))
     return hits
+
+
+@lru_cache(maxsize=1 << 16)
+def _needed(classes: frozenset[int], late: bool) -> tuple[int, ...]:
+    """Those of the classes that some rule of the pass needs or guards against."""
+    table = load_rules()
+    return tuple(classes & (table.used_late if late else table.used))
 
 
 def _hits(rule: Rule, words: tuple[Word, ...], places: dict[int, list[int]], tags: frozenset[str]) -> Iterable[Hit]:

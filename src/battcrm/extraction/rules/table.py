@@ -35,6 +35,8 @@ class RuleSet:
     classes: Classes
     by_key: dict[int, tuple[Rule, ...]]
     by_key_late: dict[int, tuple[Rule, ...]]
+    used: frozenset[int]
+    used_late: frozenset[int]
     rules: tuple[Rule, ...]
 
 
@@ -52,7 +54,7 @@ def load_rules() -> RuleSet:
         classes.of(expression)
     early = [rule for rule in rules if rule.book == FIRST_BOOK]
     late = [rule for rule in rules if rule.book != FIRST_BOOK]
-    return RuleSet(classes, _index(early), _index(late), tuple(rules))
+    return RuleSet(classes, _index(early), _index(late), _used(early), _used(late), tuple(rules))
 
 
 def _read_sets(text: str, classes: Classes) -> None:
@@ -98,6 +100,12 @@ def _rule(head: tuple[str, str, float, str], line: str, classes: Classes) -> Rul
     book, value, confidence, kind = head
     source = f"{book}.{value}: {line}"
     return Rule(book, value, confidence, kind, elements, parse_guards(guards, classes), needs, source)
+
+
+def _used(rules: list[Rule]) -> frozenset[int]:
+    """Classes whose places the rules look up: needed words, optional leads, guards on the whole text."""
+    words = {element.cls for rule in rules for element in rule.elements if element.kind == WORD}
+    return frozenset(words | {guard.cls for rule in rules for guard in rule.guards if guard.whole})
 
 
 def _index(rules: list[Rule]) -> dict[int, tuple[Rule, ...]]:

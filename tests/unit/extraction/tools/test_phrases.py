@@ -8,15 +8,30 @@ import pytest
 
 from tests.unit.extraction.reader import read, repairs, sure
 
-_TABLE = Path(__file__).parents[3] / "data" / "extraction" / "phrases.tsv"
+_DATA = Path(__file__).parents[3] / "data" / "extraction"
 
 
-def _rows() -> list[tuple[str, ...]]:
-    lines = _TABLE.read_text("utf-8").splitlines()
+def _rows(name: str) -> list[tuple[str, ...]]:
+    lines = (_DATA / f"{name}.tsv").read_text("utf-8").splitlines()
     return [tuple(line.split("\t")) for line in lines if line.strip() and not line.startswith("#")]
 
 
-@pytest.mark.parametrize(("text", "wish", "faults", "owner"), _rows())
+@pytest.mark.parametrize(("text", "faults"), _rows("faults"))
+def test_faults(text: str, faults: str) -> None:
+    assert repairs(read(text).main) == {fault for fault in faults.split(",") if fault != "-"}
+
+
+@pytest.mark.parametrize(("text", "wish"), _rows("wishes"))
+def test_wish(text: str, wish: str) -> None:
+    assert sure(read(text).main.appeal_type) == wish
+
+
+@pytest.mark.parametrize(("text", "owner"), _rows("owners"))
+def test_owner(text: str, owner: str) -> None:
+    assert sure(read(text).main.part_owner) == (None if owner == "-" else owner)
+
+
+@pytest.mark.parametrize(("text", "wish", "faults", "owner"), _rows("phrases"))
 def test_phrase(text: str, wish: str, faults: str, owner: str) -> None:
     main = read(text).main
     assert sure(main.appeal_type) == (None if wish == "-" else wish)
