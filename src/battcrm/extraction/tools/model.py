@@ -51,6 +51,7 @@ _BETWEEN: Final = frozenset(
     )
 )
 _REST: Final = 3
+_CLASS_LINES: Final = {"watch": ("watch",), "tablet": ("tab",), "laptop": ("macbook",), "headphones": ("buds",)}
 _MAX_BETWEEN: Final = 5
 
 
@@ -129,7 +130,11 @@ class _Reader:
             if code_item is not None:
                 return code_item
             kind = None if cell.alias is not None and cell.alias.kind == "line" else kind
-        bare = bare_at(self._catalogue, self._cells, at, self._context(at, found), kind, listed=listed)
+        context = self._context(at, found)
+        expected = kind or (self._known.device_class if self._known and not found else None)
+        bare = bare_at(self._catalogue, self._cells, at, context, expected, listed=listed)
+        if bare is None and expected != kind:
+            bare = bare_at(self._catalogue, self._cells, at, context, kind, listed=listed)
         return None if bare is not None and self._is_rest(found, bare) else bare
 
     def _listed_code(self, last: Found, at: int) -> Found | None:
@@ -158,7 +163,8 @@ class _Reader:
             return Context()
         scope = brand_atom(brand.value)
         name = atoms(self._known.model.value) if self._known and self._known.model else ()
-        return Context(scope, line_of(name[1:] if name[:1] == (scope,) else name))
+        line = line_of(name[1:] if name[:1] == (scope,) else name)
+        return Context(scope, line or _CLASS_LINES.get((self._known.device_class if self._known else None) or "", ()))
 
     def _ordinal_answer(self, at: int) -> bool:
         """An ordinal that ends its phrase is another model of the same line ("у мамы пятый, у меня девятый")."""
@@ -207,6 +213,8 @@ class _Reader:
         return [*found, item]
 
     def _only_classes(self) -> list[Found]:
+        if self._known is not None and self._known.brand is not None and self._known.device_class in (None, "phone"):
+            self._classes = [(at, kind) for at, kind in self._classes if self._cells[at].readings != (("note",),)]
         seen = {kind: at for at, kind in reversed(self._classes)}
         return [
             Found(at, at + 1, device_class=kind, source="class")

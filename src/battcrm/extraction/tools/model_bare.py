@@ -103,7 +103,7 @@ def bare_at(
     `listed`: the place continues a list of that maker's models ("айфон 11, 12 и 13 про").
     """
     cell = cells[start]
-    if not _may_begin(catalogue, cells, start):
+    if not _may_begin(catalogue, cells, start) and not (context.line and _is_spoken_tail(cells, start)):
         return None
     if context.scope:
         found = _in_scope(catalogue, cells, start, context, device_class, listed=listed)
@@ -149,6 +149,13 @@ def _after_stranger(cells: Sequence[Cell], start: int) -> bool:
 
 def _is_line(cell: Cell) -> bool:
     return cell.alias is not None and cell.alias.kind == "line"
+
+
+def _is_spoken_tail(cells: Sequence[Cell], start: int) -> bool:
+    """A modifier and a number, once the product line is known: "актив 2", "про 14", "air m1"."""
+    alias = cells[start].alias
+    follower = cells[start + 1] if start + 1 < len(cells) else None
+    return alias is not None and alias.kind == "mod" and follower is not None and follower.kind in ("number", "code")
 
 
 def _is_name(cells: Sequence[Cell], match: Match) -> bool:

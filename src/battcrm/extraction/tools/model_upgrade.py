@@ -14,6 +14,7 @@ from battcrm.extraction.tools.model_found import CONTEXT, Found
 from battcrm.models.facts import Hypothesis
 
 _MAX_WORDS: Final = 6
+_PLAIN: Final = frozenset(("обычный", "обычная", "простой", "простая", "базовый", "базовая", "стандартный"))
 _STRIPPED: Final = frozenset(
     [
         "pro",
@@ -43,11 +44,15 @@ def upgrade(catalogue: Catalogue, cells: Sequence[Cell], known: Hypothesis | Non
     if known is None or known.brand is None or known.model is None:
         return []
     run = _modifiers(cells)
+    if run and run[0] > 0 and len(cells[run[0] - 1].norm) == 1 and cells[run[0] - 1].norm in "сs":
+        return []
+    if not run and (plain := _plain_at(cells)) is not None:
+        run = [plain]
     if not run or (
         sum(1 for cell in cells if cell.kind == "word") > _MAX_WORDS and not words.has_correction(cells, 0, run[0])
     ):
         return []
-    said = tuple(atom for at in run for atom in cells[at].readings[0])
+    said = () if cells[run[0]].norm in _PLAIN else tuple(atom for at in run for atom in cells[at].readings[0])
     scope = brand_atom(known.brand.value)
     base = atoms(known.model.value)
     if base and base[0] == scope:
@@ -64,6 +69,15 @@ def upgrade(catalogue: Catalogue, cells: Sequence[Cell], known: Hypothesis | Non
                 )
             ]  # fmt: skip
     return []
+
+
+def _plain_at(cells: Sequence[Cell]) -> int | None:
+    """Place of a word that takes all modifiers back ("обычный")."""
+    for at, cell in enumerate(cells):
+        closed = at + 1 >= len(cells) or cells[at + 1].kind == "punct"
+        if cell.norm in _PLAIN and closed:
+            return at
+    return None
 
 
 def _modifiers(cells: Sequence[Cell]) -> list[int]:

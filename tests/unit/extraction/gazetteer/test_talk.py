@@ -58,6 +58,27 @@ def test_modifiers_alone_upgrade_the_known_model() -> None:
         assert found.model.value == model
         assert found.corrected
     assert facts("про цену скажите", known("Apple", "iPhone 12")) == []
+    assert facts("обычный", known("Apple", "iPhone 12 Pro")) == [("Apple", "iPhone 12")]
+    assert facts("обычный ремонт сколько", known("Apple", "iPhone 12 Pro")) == []
+
+
+def test_names_are_read_after_the_known_line() -> None:
+    assert facts("не 11s а 11 pro", known("Xiaomi", "Redmi Note 11S")) == [("Xiaomi", "Redmi Note 11 Pro")]
+    assert facts("он девятый", known("Apple", "iPad 8")) == [("Apple", "iPad 9")]
+    assert facts("айпад 8 и 9") == [("Apple", "iPad 8"), ("Apple", "iPad 9")]
+    assert facts("макита hr2470 и ddf483") == [("Makita", "HR2470"), ("Makita", "DDF483")]
+    assert facts("дайсон v8 орёт, и v11 не заряжается") == [("Dyson", "V8"), ("Dyson", "V11")]
+
+
+def test_an_unknown_maker_keeps_its_model() -> None:
+    assert facts("oysters v5s не включается") == []
+
+
+def test_everyday_words_need_support() -> None:
+    for text in ("павильон 12, второй этаж?", "у нас рено логан", "гугл аккаунт забыл", "легион друзей"):
+        assert facts(text) == [], text
+    assert facts("ноутбук павильон 15") == [("HP", "Pavilion 15")]
+    assert facts("рено 5 экран") == [("OPPO", "OPPO Reno 5")]
 
 
 def test_a_maker_answers_a_choice() -> None:
