@@ -25,6 +25,7 @@ def bench(
     warmup: Annotated[float, typer.Option(help="Seconds of load before measuring CPU.")] = 5.0,
     graph: Annotated[bool, typer.Option(help="Run the graph server.")] = True,
     profile: Annotated[str, typer.Option(help="Write a py-spy flame graph of the worker to this file.")] = "",
+    logs: Annotated[str, typer.Option(help="Keep the processes' logs in this folder.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure throughput and latency end to end on throw-away servers; exit 1 if anything was lost or doubled."""
@@ -32,7 +33,7 @@ def bench(
     from battcrm.devkit.bench.world import Shape
 
     shape = Shape(tenants=tenants, graph=graph, model=llm_share > 0, workers=workers, debounce=debounce)
-    options = Options(rate, seconds, seed, shape, llm_share, warmup, profile=Path(profile) if profile else None)
+    options = Options(rate, seconds, seed, shape, llm_share, warmup, profile=_path(profile), logs=_path(logs))
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True), transient=True
     )
@@ -45,6 +46,10 @@ def bench(
         _print(report)
     if report["lost"] or report["duplicated"]:
         raise typer.Exit(1)
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
 
 
 def _print(report: dict[str, Any]) -> None:

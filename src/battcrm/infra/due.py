@@ -58,7 +58,8 @@ WITH held AS MATERIALIZED (
 _EXTEND: Final = (
     _HELD
     + """
-UPDATE {table} w SET lease_until = $4 FROM held h WHERE w.tenant_id = h.tenant_id AND w.{key} = h.{key}
+UPDATE {table} w SET lease_until = $4 FROM held h
+WHERE w.tenant_id = h.tenant_id AND w.{key} = h.{key} AND w.lease_until IS NOT NULL
 """
 )
 _DONE: Final = (
@@ -159,7 +160,7 @@ class DueQueue:
         return value
 
     async def extend(self, claims: Sequence[Claim], lease: float) -> None:
-        """Heartbeat: move the lease of rows still held."""
+        """Heartbeat: move the lease of rows still held. One given back meanwhile keeps its token, and must stay free."""
         until = self._clock.now() + timedelta(seconds=lease)
         await self._pool.execute(self._table.sql(_EXTEND), *_holders(claims), until)
 

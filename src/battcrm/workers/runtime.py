@@ -90,12 +90,14 @@ async def _with_embedded(settings: Settings, given: Endpoints) -> Endpoints:
     from battcrm.workers.local_keys import local_key
 
     running = await embedded.attach(settings.home)
-    if running is None or ("postgres" in settings.embedded and not running.postgres_url):
+    if "postgres" in settings.embedded and (running is None or not running.postgres_url):
         raise Invalid(
             "no DATABASE_URL and no embedded server is running",
             field="DATABASE_URL",
             remedy="run `battcrm up` first, or set DATABASE_URL",
         )
+    if running is None:
+        return given
     found = given
     if "postgres" in settings.embedded:
         found = replace(found, database_url=running.worker_url, owner_url=running.postgres_url)

@@ -49,6 +49,7 @@ class Options:
     warmup: float = 5.0
     drain: float = 30.0
     profile: Path | None = None
+    logs: Path | None = None
 
 
 async def run(options: Options, progress: Progress) -> dict[str, Any]:
@@ -59,7 +60,9 @@ async def run(options: Options, progress: Progress) -> dict[str, Any]:
         async with world(options.shape, folder) as bench:
             return await _measured(options, bench, folder, progress)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if options.logs is not None:
+            await asyncio.to_thread(shutil.copytree, folder, options.logs, dirs_exist_ok=True)
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 async def _measured(options: Options, bench: Bench, folder: Path, progress: Progress) -> dict[str, Any]:
