@@ -63,7 +63,7 @@ class Index:
 
         Weight 0: these ways count only when the kind of device is said as well.
         """
-        identity = (brand, *atoms(name))
+        identity = (brand, device_class, *atoms(name))
         number = self.ids.get(identity)
         if number is None:
             number = self.ids[identity] = len(self.models)
@@ -129,7 +129,7 @@ def build() -> Index:
                 index.add(brand, name, device_class, float(weight), ways)
     for file in CODE_FILES:
         for brand, name, device_class, codes in data_lines(file):
-            identity = (brand, *atoms(name))
+            identity = (brand, device_class, *atoms(name))
             if identity not in index.ids:
                 index.add(brand, name, device_class, 0.0, ())
             for code in codes.split():

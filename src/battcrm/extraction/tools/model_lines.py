@@ -151,7 +151,7 @@ def _piece(cells: Sequence[Cell], at: int, *, first: bool, numbers: bool, spaced
         return code, after
     if cell.kind == "number":
         small = len(cell.norm) <= 4 and not words.counts_something(cells, at)
-        return _number_run(cells, at) if numbers and first and small else ("", at)
+        return _number_run(cells, at) if numbers and small and (first or _is_model_number(cell.norm)) else ("", at)
     if cell.readings and cell.readings[0] == ("gen",) and at + 1 < len(cells) and cells[at + 1].kind == "number":
         return f"Gen {cells[at + 1].norm}", at + 2
     extra = _EXTRAS.get(cell.readings[0][0]) if cell.readings else None
@@ -160,6 +160,11 @@ def _piece(cells: Sequence[Cell], at: int, *, first: bool, numbers: bool, spaced
     if spaced and first and cell.kind == "word" and len(cell.norm) <= 4 and at + 1 < len(cells):
         return _spaced_code(cells, at)
     return "", at
+
+
+def _is_model_number(norm: str) -> bool:
+    """A second number that names the model ("XPS 13 9310"); a year does not."""
+    return len(norm) == 4 and norm[:2] not in ("20", "19")
 
 
 def _spaced_code(cells: Sequence[Cell], at: int) -> tuple[str, int]:

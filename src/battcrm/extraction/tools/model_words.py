@@ -115,6 +115,7 @@ UNITS: Final = frozenset(
         "лошадь",
     ]
 )
+_NOTE_MAKERS: Final = frozenset(("Meizu",))
 _STORAGE: Final = frozenset(("32", "64", "128", "256", "512", "1024"))
 _ONE: Final = frozenset(
     [
@@ -294,7 +295,13 @@ def _agrees(number: str, unit: str) -> bool:
 def _is_note(cells: Sequence[Cell], at: int) -> bool:
     after = cells[at + 1] if at + 1 < len(cells) else None
     before = cells[at - 1].alias if at else None
-    lined = before is not None and before.atoms[0] in ("redmi", "galaxy", "infinix", "xiaomi", "mi", "samsung")
+    if any((alias := cell.alias) is not None and alias.brand in _NOTE_MAKERS for cell in cells[max(0, at - 3) : at]):
+        return True
+    lined = (
+        before is not None
+        and before.atoms[:1]
+        and before.atoms[0] in ("redmi", "galaxy", "infinix", "xiaomi", "mi", "samsung")
+    )
     return lined or (after is not None and after.kind in ("number", "code") and not counts_something(cells, at + 1))
 
 

@@ -111,3 +111,17 @@ def test_overlay_of_a_known_name_changes_nothing() -> None:
     (found,) = find_devices(normalise("самсунг а52"), 0, own)
     assert found.model is not None
     assert found.model.value == "Galaxy A52"
+
+
+def test_ways_of_speaking_keep_the_chip_and_the_modifiers() -> None:
+    """Alternatives of one line are paired by place: a slip in their order would give a name to another model."""
+    chips = {"m1", "m2", "m3", "m4", "m5"}
+    modifiers = {"pro", "max", "ultra", "mini", "lite", "air", "fe"}
+    for file in compiler.CATALOGUE_FILES:
+        for row in data_lines(file):
+            for name, ways in entries(row[3]):
+                own = set(name.lower().replace("+", " plus").split())
+                for way in ways:
+                    said = set(way.lower().replace("+", " plus").split())
+                    assert not (said & chips) - own or not own & chips, (name, way)
+                    assert not (own & modifiers) - said - {"air", "mini"}, (name, way)
