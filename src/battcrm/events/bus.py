@@ -5,6 +5,7 @@ Needs only the base commands of Redis >= 7.0 (Valkey, Redis Cluster). What the b
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ from battcrm.kit.errors import BattError, Conflict, Transient
 
 T = TypeVar("T")
 START: Final = "0-0"
+_LIMIT: Final = 10.0
 _TYPE: Final = b"t"
 _BODY: Final = b"e"
 _ONLY: Final = b"c"
@@ -221,7 +223,8 @@ class RedisBus:
         self, group: str, worker: str, shards: Sequence[int], count: int, block: int | None
     ) -> list[Delivery]:
         streams: dict[Any, Any] = {stream(shard): ">" for shard in shards}
-        answer = await _call(self._redis.xreadgroup(group, worker, streams, count=count, block=block))
+        command = self._redis.xreadgroup(group, worker, streams, count=count, block=block)
+        answer = await _call(command, (block or 0) / 1000 + _LIMIT)
         by_key = {stream(shard).encode(): shard for shard in shards}
         return [Delivery(by_key[_bytes(key)], _entries(entries)) for key, entries in answer or ()]
 
@@ -333,10 +336,11 @@ _CODES: Final[tuple[tuple[str, type[BattError]], ...]] = (
 )
 
 
-async def _call(command: Awaitable[T]) -> Any:
-    """The answer of one command, or our own error."""
+async def _call(command: Awaitable[T], limit: float = _LIMIT) -> Any:
+    """The answer of one command, or our own error. A server that stands still counts as away after `limit` seconds."""
     try:
-        return await command
+        async with asyncio.timeout(limit):
+            return await command
     except ResponseError as error:
         for word, ours in _CODES:
             if word in str(error):

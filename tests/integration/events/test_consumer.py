@@ -136,6 +136,28 @@ async def test_a_destroyed_group_is_made_again_without_a_gap(world: World) -> No
     assert sorted(v for _, v in await world.effects()) == list(range(30))
 
 
+async def test_a_server_that_came_back_with_yesterdays_data_is_noticed(world: World) -> None:
+    """Stream and group are there and agree with each other; only the last events are gone."""
+    tenant = await world.tenant()
+    client = await world.client(tenant)
+    key = stream(bucket_of(tenant) % SHARDS)
+    async with running(world.relay()):
+        async with running(world.processor(registry())):
+            await until(world.ready, what="registered")
+            await world.updates(tenant, client, 1, 2)
+            await until(lambda: effects_are(world, 2), what="the first two")
+            await until(lambda: settled(world), what="acknowledged")
+        saved = await world.redis.dump(key)
+        assert saved is not None
+        await world.updates(tenant, client, 3, 3)
+        await until(lambda: unpublished(world, 0), what="published")
+    await world.redis.restore(key, 0, saved, replace=True)
+    await world.redis.delete(f"{key}:generation")
+    async with running(world.relay(), world.processor(registry())):
+        await until(lambda: effects_are(world, 5), what="the events that the server forgot")
+    assert [v for _, v in await world.effects()] == [1, 2, 3, 4, 5]
+
+
 async def test_events_trimmed_before_they_were_read_come_from_the_outbox(world: World) -> None:
     tenant = await world.tenant()
     client = await world.client(tenant)
