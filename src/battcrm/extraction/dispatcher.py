@@ -26,6 +26,7 @@ from battcrm.models.facts import AppealType, Completion, Fact, Hypothesis, Metho
 
 VERSION: Final = "rules-1"
 _SHORT: Final = 2
+_REMARK: Final = 5
 _OWNERLESS: Final = frozenset({AppealType.PURCHASE, AppealType.SELL, AppealType.STATUS, AppealType.OTHER})
 _NO_REPAIR: Final = frozenset({AppealType.INFO, AppealType.OTHER, AppealType.SELL})
 
@@ -153,9 +154,10 @@ def _idle(line: Line, signals: Signals) -> Fact | None:
         return Fact(AppealType.OTHER, 0.85, Method.RULE, "type.other: nothing recognised")
     if any(class_of("@device") in word.classes for word in words):
         return Fact(AppealType.OTHER, 0.6, Method.RULE, "type.other: only a kind of device")
-    if any(word.question for word in words):
+    if any(word.question or class_of("@ask") in word.classes for word in words):
         return Fact(AppealType.INFO, 0.78, Method.RULE, "type.info: a question without device or fault")
-    return Fact(AppealType.OTHER, 0.78, Method.RULE, "type.other: a remark without device or fault")
+    sure = 0.78 if len(words) <= _REMARK else 0.7
+    return Fact(AppealType.OTHER, sure, Method.RULE, "type.other: a remark without device or fault")
 
 
 def _overridden(wish: Fact | None, signals: Signals) -> Fact | None:

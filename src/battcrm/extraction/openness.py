@@ -12,6 +12,8 @@ from battcrm.extraction.thresholds import ACT
 from battcrm.models.facts import AppealType, Fact, Hypothesis, Signals
 
 _STRANGE_WORDS: Final = 2
+_LEANING: Final = 0.65
+"""A wish this likely, but not sure, is worth a call even where every word is known."""
 _FILLERS: Final = frozenset(
     [
         "а",
@@ -245,6 +247,8 @@ def _type_open(wish: Fact | None, strange: int, line: Line, known: Hypothesis | 
         return False
     if known is not None and known.appeal_type is not None and len(line.words) <= 4:
         return False
+    if wish is not None and wish.confidence >= _LEANING:
+        return len(line.words) >= 3
     return len(line.words) >= 3 and strange >= _STRANGE_WORDS
 
 

@@ -17,7 +17,7 @@ from battcrm.extraction.rules.pattern import WORD, Classes, Rule, parse_element,
 from battcrm.kit.errors import Invalid
 
 TABLES: Final = ("words.rules", "repair.rules", "type.rules", "parts.rules", "signals.rules")
-EXTRA_CLASSES: Final = ("@barrier", "@greet", "@thanks", "@small|@polite", "@device")
+EXTRA_CLASSES: Final = ("@barrier", "@greet", "@thanks", "@small|@polite", "@device", "@ask")
 """Word classes that code asks about although no pattern may use them."""
 FIRST_BOOK: Final = "repair"
 _SECTION: Final = re.compile(r"\[(\w+)\.([\w-]+)(?:\s+([\d.]+))?(?:\s+(\w+))?\]")
