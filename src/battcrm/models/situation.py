@@ -61,6 +61,8 @@ class TurnMessage:
     reply_to: str | None = None
     external_id: str | None = None
     appeal_id: UUID | None = None
+    author: str = "client"  # client | bot | operator | automation | platform
+    ack_ref: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

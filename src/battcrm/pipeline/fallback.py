@@ -29,6 +29,6 @@ def internal_error(turn: TurnInput, engine: TurnEngine, detail: str) -> TurnOutc
     )
     reading = Reading((known,))
     drafts = engine.compose_plainly(turn, plan)
-    change = engine.change_for(routing, current, known, plan)
+    change = engine.change_for(turn, routing, known, plan)
     branch = Branch(routing, reading, known, change, GraphFacts(unavailable=REASON), plan, drafts)
     return engine.outcome(turn, (branch,))

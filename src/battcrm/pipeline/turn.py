@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from battcrm.kit.clock import Clock
 from battcrm.kit.ids import IdFactory
 from battcrm.models.config import Section, TenantConfig
-from battcrm.models.facts import AppealType, Completion, Fact, Hypothesis, Reading
+from battcrm.models.facts import AppealType, Completion, Hypothesis, Reading
 from battcrm.models.situation import (
     Action,
-    AppealStatus,
     AppealView,
     ChannelView,
     ClientView,
@@ -25,7 +24,9 @@ from battcrm.models.situation import (
     Plan,
     Routing,
     Situation,
+    chip_answer,
 )
+from battcrm.pipeline.changes import appeal_change, chosen, starting_facts
 from battcrm.pipeline.ports import (
     AppealRouter,
     Composer,
@@ -38,6 +39,7 @@ from battcrm.pipeline.turn_types import AppealChange, Branch, TurnInput, TurnOut
 
 _LOOP_WINDOW: Final = timedelta(seconds=90)
 _MAX_DEVICES: Final = 3
+_CHOSEN: Final = "chosen_appeal"
 _NOTHING: Final = Plan(Action.SILENCE, "nothing_to_answer")
 _UNUSED: Final = GraphFacts(unavailable="not_asked")
 ChannelViews = Callable[[UUID, str, str], ChannelView]
@@ -74,7 +76,7 @@ class TurnEngine:
             outcome.branches = (_silent(),)
             return outcome
         began = self._clock.monotonic()
-        texts = [m.text for m in fresh]
+        texts = [m.text or chip_answer(m.button_payload, turn.appeals) or "" for m in fresh]
         reading, context = self._read(turn, texts, outcome.turn_id)
         outcome.timings["read_ms"] = self._since(began)
         completion = await self._complete(turn, texts, reading, context, outcome)
@@ -122,8 +124,10 @@ class TurnEngine:
         main: bool,
     ) -> Branch:
         routing = self._layers.router_for(turn.tenancy.config).route(turn.messages, reading, turn.appeals)
-        appeal = next((a for a in turn.appeals if a.appeal_id == routing.appeal_id), None)
-        base = appeal.known if appeal is not None and routing.action != "new" else Hypothesis()
+        if routing.reason == _CHOSEN:
+            reading = self._held(turn, reading)
+        appeal = chosen(routing, turn.appeals)
+        base = starting_facts(routing, turn.appeals)
         known = self._layers.extractor.merge(base, reading.main, correction=reading.signals.correction)
         began = self._clock.monotonic()
         graph = await self._ask_graph(turn, known)
@@ -134,7 +138,7 @@ class TurnEngine:
         if not main and plan.action is not Action.AUTO:
             plan = Plan(Action.SILENCE, "other_device_first", rejected=((plan.action.value, plan.reason),))
         drafts = self._layers.composer.compose(plan, situation, settings)
-        change = self._change(routing, appeal, known, graph, plan)
+        change = appeal_change(self._ids, routing, turn.appeals, known, plan)
         return Branch(routing, reading, known, change, graph, plan, drafts)
 
     async def _ask_graph(self, turn: TurnInput, known: Hypothesis) -> GraphFacts:
@@ -165,7 +169,7 @@ class TurnEngine:
         completion: Completion | None,
     ) -> Situation:
         now = self._clock.now()
-        spoken = [m for m in turn.messages if m.direction == "out"]
+        spoken = [m for m in turn.messages if m.direction == "out" and m.author == "bot"]
         dialog = turn.dialog
         return Situation(
             now=now,
@@ -181,7 +185,8 @@ class TurnEngine:
             messages=turn.messages,
             reading=reading,
             routing=routing,
-            appeal=appeal if routing.action != "new" else None,
+            appeal=appeal,
+            appeals=turn.appeals,
             known=known,
             graph=graph,
             bot_turns_recent=sum(1 for m in spoken if now - m.at < _LOOP_WINDOW),
@@ -190,37 +195,13 @@ class TurnEngine:
             shop={"name": turn.tenancy.name},
         )
 
-    def _change(
-        self,
-        routing: Routing,
-        appeal: AppealView | None,
-        known: Hypothesis,
-        graph: GraphFacts,
-        plan: Plan,
-    ) -> AppealChange | None:
-        if routing.action in ("none", "ask") and plan.handover is None:
-            return None
-        new = appeal is None or routing.action in ("new", "none", "ask")
-        before = None if new else appeal
-        reopened = routing.reason if before is not None and before.closed_at is not None else None
-        quoted = _quoted(graph, plan)
-        return AppealChange(
-            appeal_id=self._ids.new() if before is None else before.appeal_id,
-            episode_id=self._ids.new() if before is None or reopened or not before.episode_id else before.episode_id,
-            new=before is None,
-            reopened_as=reopened,
-            before=before,
-            status=_status(before, plan, reopened=bool(reopened)),
-            control=_control(before, plan, reopened=bool(reopened)),
-            known=known,
-            asked=_asked(before, plan, reopened=bool(reopened)),
-            expecting=plan.question.field if plan.question else None,
-            options=tuple(value for value, _ in plan.question.options) if plan.question else (),
-            misunderstood=_misunderstood(before, known),
-            quoted=quoted,
-            parent_id=appeal.appeal_id if new and appeal is not None else None,
-            handover=_handover(plan),
-        )
+    def _held(self, turn: TurnInput, reading: Reading) -> Reading:
+        """The client has said which appeal is meant: what was asked about is read again, now that it has a place."""
+        held = [m.text for m in turn.messages if m.direction == "in" and not m.fresh and m.appeal_id is None and m.text]
+        if not held:
+            return reading
+        again = self._layers.extractor.read(held[-5:], ReadingContext(turn.dialog.tenant_id))
+        return replace(reading, hypotheses=(again.main,), open_fields=again.open_fields)
 
     def compose_plainly(self, turn: TurnInput, plan: Plan) -> tuple[Draft, ...]:
         """Texts of a plan when nothing could be understood."""
@@ -230,11 +211,9 @@ class TurnEngine:
             plan, situation, turn.tenancy.config.section(self._layers.response_settings)
         )
 
-    def change_for(
-        self, routing: Routing, appeal: AppealView | None, known: Hypothesis, plan: Plan
-    ) -> AppealChange | None:
-        """The change to an appeal when there is no graph to look at."""
-        return self._change(routing, appeal, known, _UNUSED, plan)
+    def change_for(self, turn: TurnInput, routing: Routing, known: Hypothesis, plan: Plan) -> AppealChange | None:
+        """The change to an appeal of a turn whose understanding was made elsewhere."""
+        return appeal_change(self._ids, routing, turn.appeals, known, plan)
 
     def outcome(self, turn: TurnInput, branches: tuple[Branch, ...]) -> TurnOutcome:
         """An outcome made elsewhere."""
@@ -256,44 +235,3 @@ def _current(appeals: Sequence[AppealView]) -> AppealView | None:
 
 def _muted(appeal: AppealView | None) -> bool:
     return appeal is not None and appeal.control is not Control.BOT
-
-
-def _status(before: AppealView | None, plan: Plan, *, reopened: bool) -> AppealStatus:
-    if plan.status is not None:
-        return plan.status
-    if before is None:
-        return AppealStatus.NEW
-    return AppealStatus.COLLECTING if reopened else before.status
-
-
-def _control(before: AppealView | None, plan: Plan, *, reopened: bool) -> Control:
-    if plan.control is not None:
-        return plan.control
-    return Control.BOT if before is None or reopened else before.control
-
-
-def _asked(before: AppealView | None, plan: Plan, *, reopened: bool) -> tuple[str, ...]:
-    asked = () if before is None or reopened else before.asked
-    return (*asked, plan.question.field) if plan.question else asked
-
-
-def _misunderstood(before: AppealView | None, known: Hypothesis) -> int:
-    """Counts answers that did not settle what was asked."""
-    if before is None or before.expecting is None:
-        return before.misunderstood if before else 0
-    value: Fact | tuple[Fact, ...] | None = getattr(known, before.expecting, None)
-    return 0 if value else before.misunderstood + 1
-
-
-def _quoted(graph: GraphFacts, plan: Plan) -> tuple[int, int] | None:
-    if plan.action is not Action.AUTO or plan.status is not AppealStatus.QUOTED:
-        return None
-    good = [q for q in graph.quotes if q.refusal is None]
-    return (sum(q.low for q in good), sum(q.high for q in good)) if good else None
-
-
-def _handover(plan: Plan) -> dict[str, Any]:
-    if plan.handover is None:
-        return {}
-    h = plan.handover
-    return {"reason": h.reason, "wants": h.wants, "known": h.known, "missing": h.missing}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,7 +20,7 @@ _LIMIT: Final = 24
 _DIALOGS: Final = """
 SELECT c.tenant_id, c.client_id, c.display_name, c.locale, c.do_not_contact, c.merged_into,
        d.dialog_id, d.channel_id, ch.kind AS channel_kind, d.external_chat_id, d.type, d.identity_id, d.version,
-       d.last_seq, d.answered_seq, d.due_at
+       d.last_seq, d.answered_seq, d.due_at, d.window_expires_at
 FROM unnest($1::uuid[], $2::uuid[]) AS k(tenant_id, client_id)
 JOIN client c USING (tenant_id, client_id)
 JOIN identity i ON i.tenant_id = c.tenant_id AND i.client_id = c.client_id
@@ -141,6 +140,7 @@ def _turn_input(
         version=row["version"],
         last_seq=row["last_seq"],
         answered_seq=row["answered_seq"],
+        window_expires_at=row["window_expires_at"],
     )
     return TurnInput(
         claim=claim,
@@ -188,9 +188,6 @@ def _message(row: Any, dialog: DialogView) -> TurnMessage:
         reply_to=reply.get("id"),
         external_id=row["external_id"],
         appeal_id=row["appeal_id"],
+        author=row["author"],
+        ack_ref=button.get("ack_ref"),
     )
-
-
-def age_ms(now: datetime, since: datetime | None) -> float:
-    """Milliseconds since a moment; 0 when unknown."""
-    return max(0.0, (now - since).total_seconds() * 1000) if since else 0.0

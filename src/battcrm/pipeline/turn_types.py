@@ -39,6 +39,7 @@ class DialogView:
     version: int
     last_seq: int
     answered_seq: int
+    window_expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

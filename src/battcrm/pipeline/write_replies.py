@@ -107,7 +107,7 @@ class Replies:
                 outcome.turn_id,
                 view.last_seq,
                 part,
-                {"chat": view.chat, "text": draft.text, "buttons": buttons},
+                _payload(outcome, draft.text, buttons),
                 message_id,
                 self._now + timedelta(seconds=limit),
             )
@@ -125,6 +125,17 @@ class Replies:
                 outgoing_id,
             )
         )
+
+
+def _payload(outcome: TurnOutcome, text: str, buttons: list[list[dict[str, Any]]]) -> dict[str, Any]:
+    view = outcome.input.dialog
+    payload: dict[str, Any] = {"chat": view.chat, "text": text, "buttons": buttons}
+    pressed = [m.ack_ref for m in outcome.input.messages if m.fresh and m.ack_ref]
+    if pressed:
+        payload["acknowledge"] = pressed
+    if view.window_expires_at is not None:
+        payload["context"] = {"window_expires_at": view.window_expires_at.isoformat()}
+    return payload
 
 
 def buttons_json(rows: Sequence[Sequence[OutButton]]) -> list[list[dict[str, Any]]]:

@@ -103,7 +103,7 @@ async def mark_messages(connection: Connection, outcomes: Sequence[TurnOutcome])
     rows: list[tuple[Any, ...]] = []
     for outcome in outcomes:
         main = outcome.main
-        if main is None or main.change is None:
+        if main is None or main.change is None or main.routing.action == "ask":
             continue
         rows.extend(
             (outcome.input.dialog.tenant_id, m.message_id, main.change.appeal_id)

@@ -155,7 +155,17 @@ class OutWorker:
         if delay > 0:
             await line.limits.acquire(row["payload"]["chat"])
         if await self._starts.submit(claim):
+            await self._acknowledge(claim, line)
             await self._send(claim, line)
+
+    async def _acknowledge(self, claim: Claim, line: _Line) -> None:
+        """Stop the spinner of the buttons this reply answers. Too late or refused is nobody's problem."""
+        payload = claim.row["payload"]
+        for reference in payload.get("acknowledge", ()) if claim.attempts == 1 else ():
+            try:
+                await line.sender.acknowledge(reference, payload["chat"])
+            except BattError as error:
+                log.info("acknowledge.refused", channel_id=str(line.connected.account.channel_id), code=error.code)
 
     async def _send(self, claim: Claim, line: _Line) -> None:
         began = self._clock.monotonic()
