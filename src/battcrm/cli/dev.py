@@ -68,3 +68,13 @@ def _print(report: dict[str, Any]) -> None:
         use.add_row(name, str(cpu), str(report["rss_mb_by_process"].get(name, "")))
     use.add_row("ours", str(report["cpu_ms_per_message"]), "")
     console.print(use)
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Check every outcome and end.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Run the whole system with emulated messengers, play sample dialogues, then stay open for yours."""
+    from battcrm.devkit.demo.run import run
+
+    raise typer.Exit(run(once=once, as_json=as_json))
