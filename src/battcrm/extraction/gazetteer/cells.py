@@ -18,6 +18,7 @@ from battcrm.extraction.normalise_numbers import ORDINAL_TAILS, names_model
 _PARTS: Final = re.compile(r"\d+|[^\W\d_]+")
 _MAX_READINGS: Final = 12
 _MIN_GLUED: Final = 6
+_SHORT_HEADS: Final = frozenset(("ps", "пс"))
 _MIN_HEAD: Final = 4
 # Readings of a lone Cyrillic letter in a model name: by sound first, by shape second.
 LETTERS: Final[dict[str, tuple[str, ...]]] = {
@@ -128,7 +129,11 @@ def _two_cells(parts: tuple[str, str], at: int, glued: bool) -> list[Cell]:
 def _glued_head(code: str) -> tuple[str, str] | None:
     """("iphone", "13pro") of "iphone13pro"; None when the code does not begin with a maker or line."""
     letters = _PARTS.match(code)
-    if letters is None or len(letters.group()) < _MIN_HEAD or letters.group().isdecimal():
+    if letters is None or letters.group().isdecimal():
+        return None
+    if letters.group() in _SHORT_HEADS:
+        return letters.group(), code[len(letters.group()) :]
+    if len(letters.group()) < _MIN_HEAD:
         return None
     head = _head_of(letters.group())
     if not head:

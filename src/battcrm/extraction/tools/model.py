@@ -52,6 +52,8 @@ _BETWEEN: Final = frozenset(
 )
 _REST: Final = 3
 _CLASS_LINES: Final = {"watch": ("watch",), "tablet": ("tab",), "laptop": ("macbook",), "headphones": ("buds",)}
+_CODE_REACH: Final = 8
+_MIN_LATE_CODE: Final = 5
 _MAX_BETWEEN: Final = 5
 
 
@@ -125,6 +127,10 @@ class _Reader:
                 head = reversed_tail(self._catalogue, self._cells, head, start, kind)
             return head
         listed = bool(found) and bool(found[-1].model) and self._continues(found[-1], at)
+        if found and not found[-1].model and found[-1].brand and at - found[-1].end <= _CODE_REACH:
+            late = self._listed_code(found[-1], at)
+            if late is not None and len(late.model) >= _MIN_LATE_CODE:
+                return late
         if listed:
             code_item = self._listed_code(found[-1], at)
             if code_item is not None:

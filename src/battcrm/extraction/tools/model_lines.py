@@ -41,6 +41,7 @@ _EXTRAS: Final[dict[str, str]] = {
     "nano": "Nano", "extreme": "Extreme", "yoga": "Yoga", "duo": "Duo", "flip": "Flip", "lite": "Lite", "ultra": "Ultra",
     "flex": "Flex", "neo": "Neo", "air": "Air", "oled": "OLED", "edge": "Edge", "go": "Go",
 }  # fmt: skip
+_MIN_NUMBER_CODE: Final = 7
 _MIN_SET_CODE: Final = 5
 _MAX_PIECES: Final = 4
 
@@ -94,10 +95,11 @@ def _kind_without_word(cells: Sequence[Cell], end: int, brand: str) -> str:
 
 def listed_code(cells: Sequence[Cell], at: int, device_class: str | None) -> LineName | None:
     """One more code of the same maker in a list ("hr2470 и ddf483")."""
-    if device_class not in _CODE_CLASSES or cells[at].kind != "code":
+    if device_class not in _CODE_CLASSES or cells[at].kind not in ("code", "number"):
         return None
     code, end = _glued_code(cells, at)
-    return LineName(code, device_class, end) if code else None
+    long_enough = cells[at].kind == "code" or len(code) >= _MIN_NUMBER_CODE
+    return LineName(code, device_class, end) if code and long_enough else None
 
 
 def _past_fillers(cells: Sequence[Cell], at: int) -> int:
