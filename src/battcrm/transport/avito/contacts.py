@@ -1,0 +1,42 @@
+"""Phones and links inside a text: read from customers, refused to ourselves (Avito's moderation hides such messages)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from battcrm.transport.wire import e164
+
+_PHONE: Final = re.compile(r"(?<![\d+])(?:\+?7|8)[\s\-(]{0,3}\d{3}[\s\-)]{0,3}\d{3}(?:[\s\-]?\d{2}){2}(?!\d)")
+_ABROAD: Final = re.compile(r"(?<![\w+])\+\d(?:[\s\-()]{0,2}\d){9,13}(?!\d)")
+_BARE: Final = re.compile(r"(?<![\d+\-])\(?9\d{2}\)?[\s\-]?\d{3}[\s\-]?\d{2}[\s\-]?\d{2}(?![\d\-])")
+_HOST: Final = re.compile(
+    r"(?i)(?:\b[a-z][a-z0-9+.\-]{1,20}://|\bwww\.)(?P<url>[^\s/?#]+)"
+    r"|(?<![\w@.\-])(?P<bare>(?:[a-zа-яё0-9](?:[a-zа-яё0-9\-]{0,62})\.){1,4}"
+    r"(?:ru|рф|su|com|net|org|me|info|biz|shop|store|online|site|pro|by|kz|io|app|link|cc|tv))(?![\w\-])"
+)
+_NICK: Final = re.compile(r"(?<![\w.])@[A-Za-z][\w.]{3,}")
+_MAIL: Final = re.compile(r"[\w.+\-]+@[\w\-]+(?:\.[\w\-]+)+")
+_OWN: Final = ("avito.ru",)
+
+
+def phone_in(text: str) -> str | None:
+    """The first Russian phone of a text as +7…; None without one."""
+    found = _PHONE.search(text)
+    return e164(found.group()) if found else None
+
+
+def forbidden_in(text: str) -> str | None:
+    """Why Avito would hide this text: `phone`, `link`, `mail` or `nick`; None if it may go. Links to Avito may."""
+    if any(pattern.search(text) for pattern in (_PHONE, _ABROAD, _BARE)):
+        return "phone"
+    if _MAIL.search(text):
+        return "mail"
+    if any(not _is_own(match["url"] or match["bare"]) for match in _HOST.finditer(text)):
+        return "link"
+    return "nick" if _NICK.search(text) else None
+
+
+def _is_own(authority: str) -> bool:
+    host = authority.rpartition("@")[2].partition(":")[0].lower().rstrip(".,;!)»\"'")
+    return any(host == own or host.endswith("." + own) for own in _OWN)
