@@ -26,7 +26,9 @@ def _targets() -> dict[bool, list[str]]:
 
 @lru_cache(maxsize=1)
 def _class_words() -> frozenset[str]:
-    return frozenset(word for row in data_lines("classes.tsv") if row[0] != "weak" for word in row[1].split())
+    return frozenset(
+        word for row in data_lines("classes.tsv") if row[0] not in ("weak", "place") for word in row[1].split()
+    )
 
 
 def _worth(alias: Alias) -> bool:

@@ -80,7 +80,7 @@ def head_at(catalogue: Catalogue, cells: Sequence[Cell], start: int, device_clas
     line = line_name(cells, start, end, alias.brand, device_class or _class(run))
     supported = device_class is not None and device_class == (alias.device_class or device_class)
     alone = end - start == 1 and not supported and words.is_everyday(cells[start])
-    if alone and not found.model and not found.candidates:
+    if alone and not found.model and not found.candidates and (line is None or words.is_place(cells[start])):
         return None
     if line is not None and (not found.model or line.end > found.end):
         return replace(

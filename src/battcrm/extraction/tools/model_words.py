@@ -116,6 +116,7 @@ UNITS: Final = frozenset(
     ]
 )
 _NOTE_MAKERS: Final = frozenset(("Meizu",))
+_EVERYDAY: Final = frozenset(("weak", "place"))
 _STORAGE: Final = frozenset(("32", "64", "128", "256", "512", "1024"))
 _ONE: Final = frozenset(
     [
@@ -254,13 +255,23 @@ _PAIRS: Final = frozenset(
 
 @lru_cache(maxsize=1)
 def _classes() -> dict[str, str]:
-    rows = [row for row in data_lines("classes.tsv") if row[0] != "weak"]
+    rows = [row for row in data_lines("classes.tsv") if row[0] not in _EVERYDAY]
     return {word: row[0] for row in rows for word in row[1].replace("ё", "е").split()}
 
 
 @lru_cache(maxsize=1)
 def _weak() -> frozenset[str]:
-    return frozenset(word for row in data_lines("classes.tsv") if row[0] == "weak" for word in row[1].split())
+    return frozenset(word for row in data_lines("classes.tsv") if row[0] in _EVERYDAY for word in row[1].split())
+
+
+@lru_cache(maxsize=1)
+def _places() -> frozenset[str]:
+    return frozenset(word for row in data_lines("classes.tsv") if row[0] == "place" for word in row[1].split())
+
+
+def is_place(cell: Cell) -> bool:
+    """An everyday word that takes numbers too ("павильон 12" is an address)."""
+    return cell.norm in _places()
 
 
 def is_everyday(cell: Cell) -> bool:

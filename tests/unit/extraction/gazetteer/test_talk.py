@@ -77,6 +77,7 @@ def test_an_unknown_maker_keeps_its_model() -> None:
 def test_everyday_words_need_support() -> None:
     for text in ("павильон 12, второй этаж?", "у нас рено логан", "гугл аккаунт забыл", "легион друзей"):
         assert facts(text) == [], text
+    assert facts("легион 5 про греется") == [("Lenovo", "Legion 5 Pro")]
     assert facts("ноутбук павильон 15") == [("HP", "Pavilion 15")]
     assert facts("рено 5 экран") == [("OPPO", "OPPO Reno 5")]
 
