@@ -58,6 +58,7 @@ _LONG_CHOICE: Final = 40
 _WORD: Final = re.compile(r"\w+")
 _DISGUISED: Final = re.compile(r"\w+[@*$][\w@*$]+")
 _MIN_LETTERS: Final = 12
+_CYRILLIC: Final = re.compile("[\u0400-\u04ff]")
 _UKRAINIAN: Final = re.compile(r"[іїєґ]", re.IGNORECASE)
 
 
@@ -183,11 +184,13 @@ def find_orders(texts: Sequence[str]) -> tuple[str, ...]:
 
 def language_of(text: str, *, translit: bool) -> str:
     """`ru`, `en` or `other`; fewer than twelve letters decide nothing and count as Russian."""
-    letters = [c for c in text if c.isalpha()]
-    if len(letters) < _MIN_LETTERS or translit:
+    if len(text) < _MIN_LETTERS or translit:
         return "ru"
-    cyrillic = sum("\u0400" <= c <= "\u04ff" for c in letters)
-    latin = sum(c.isascii() for c in letters)
+    letters = "".join(filter(str.isalpha, text))
+    if len(letters) < _MIN_LETTERS:
+        return "ru"
+    cyrillic = len(_CYRILLIC.findall(letters))
+    latin = len(letters.encode("ascii", "ignore"))
     if cyrillic * 4 >= len(letters):
         return "other" if len(_UKRAINIAN.findall(text)) * 12 >= cyrillic and _UKRAINIAN.search(text) else "ru"
     return "en" if latin * 10 >= len(letters) * 9 else "other"

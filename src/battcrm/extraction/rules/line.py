@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -31,7 +31,7 @@ _JOINED: Final = {
     ("вай", "фай"): "вайфай", ("wi", "fi"): "вайфай", ("вай", "фая"): "вайфай", ("вай", "фаю"): "вайфай", ("wai", "fai"): "вайфай",
     ("touch", "id"): "тачайди", ("тач", "айди"): "тачайди", ("тач", "ид"): "тачайди",
     ("face", "id"): "фейсайди", ("фейс", "айди"): "фейсайди", ("фейс", "ид"): "фейсайди",
-    ("type", "c"): "тайпси", ("тайп", "си"): "тайпси", ("тайп", "с"): "тайпси", ("трейд", "ин"): "трейдин", ("trade", "in"): "трейдин",
+    ("type", "с"): "тайпси", ("type", "c"): "тайпси", ("тайп", "си"): "тайпси", ("тайп", "с"): "тайпси", ("трейд", "ин"): "трейдин", ("trade", "in"): "трейдин",
     ("б", "у"): "бу", ("не", "а"): "неа", ("usb", "c"): "usb", ("микро", "юсб"): "юсб", ("power", "bank"): "повербанк",
     ("тач", "скрин"): "тачскрин", ("пин", "код"): "пинкод", ("пин", "кода"): "пинкод", ("кто", "нибудь"): "кто-нибудь", ("что", "то"): "что-то",
     ("блю", "туз"): "блютуз", ("hdd", "диск"): "hdd", ("сим", "карта"): "симкарта", ("сим", "карту"): "симкарту", ("сим", "карты"): "симкарты",
@@ -43,6 +43,13 @@ _TAGS: Final = {
     "пылесос": "vacuum", "шуруповерт": "tool", "шурик": "tool", "болгарк": "tool", "дрель": "tool", "перфоратор": "tool",
     "телефон": "phone", "смартфон": "phone", "айфон": "phone", "планшет": "tablet",
 }  # fmt: skip
+
+
+_MAKERS: Final = {
+    "Ninebot": "scooter", "Kugoo": "scooter", "Kugoo Kirin": "scooter", "Segway": "scooter", "Dyson": "vacuum", "Roborock": "vacuum", "Dreame": "vacuum",
+    "Makita": "tool", "Bosch": "tool", "DeWalt": "tool", "Metabo": "tool",
+}  # fmt: skip
+"""Makers of one kind of device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,10 @@ def _marked(word: Word, marks: frozenset[int]) -> Word:
     return Word(word.norm, word.start, word.end, word.message, word.before, word.classes | marks, word.question)
 
 
+def _asked(word: Word) -> Word:
+    return Word(word.norm, word.start, word.end, word.message, word.before, word.classes, True)
+
+
 def build(texts: Sequence[Normalised], mentions: Sequence[Sequence[DeviceMention]]) -> Line:
     """The line of a turn. Mentions that name nothing (a bare "телефон") stay words."""
     words: list[Word] = []
@@ -89,6 +100,7 @@ def build(texts: Sequence[Normalised], mentions: Sequence[Sequence[DeviceMention
         starts = {m.span[0]: m for m in mentions[index] if m.brand or m.model or m.candidates or m.open}
         _add_message(index, text, starts, words, devices, emoji)
         tags.update(m.device_class for m in mentions[index] if m.device_class)
+        tags.update(_MAKERS[m.brand.value] for m in mentions[index] if m.brand and m.brand.value in _MAKERS)
     for word in words:
         tags.update(_tags_of(word.norm))
     return Line(tuple(words), tuple(devices), frozenset(tags), tuple(emoji))
@@ -119,7 +131,7 @@ def _add_message(
         if token.kind in {"punct", "emoji"} and at not in starts:
             before = max(before, _break_of(token, tokens, at))
             if token.text == "?" and words and words[-1].message == index:
-                words[-1] = replace(words[-1], question=True)
+                words[-1] = _asked(words[-1])
             if token.kind == "emoji":
                 emoji.append(token.text)
             at += 1

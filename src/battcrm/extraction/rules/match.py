@@ -101,10 +101,11 @@ def scan(words: tuple[Word, ...], tags: frozenset[str] = frozenset(), *, late: b
             else:
                 places[cls] = [index]
     rules = load_rules().by_key_late if late else load_rules().by_key
+    present = places.keys()
     hits: list[Hit] = []
     for cls in places:
         for rule in rules.get(cls, ()):
-            if all(need in places for need in rule.needs):
+            if rule.needs <= present:
                 hits.extend(_hits(rule, words, places, tags))
     hits.sort(key=lambda hit: (hit.first, hit.last))
     return hits

@@ -28,6 +28,9 @@ _BREAKABLE: Final = frozenset(
     }
 )
 _VERB: Final = re.compile(r"\w{2}(?:л|ла|ло|ли|лся|лась|лось|лись)$")
+_WITHIN: Final = {"button": "keyboard"}
+"""What is only a part of the other: keys are not buttons of their own."""
+_INSIDES: Final = frozenset({"button", "housing", "keyboard"})
 _PLACES: Final = frozenset({"screen", "button", "housing", "keyboard"})
 _AT: Final = frozenset({"на", "из", "под", "в", "по", "при", "через", "от"})
 
@@ -69,6 +72,10 @@ def _superseded(hit: Hit, found: Sequence[Hit], line: Line) -> bool:
         return bool(others & _BREAKABLE)
     if kind == "generic":
         return any(other.rule.kind != "generic" for other in found)
+    if _WITHIN.get(hit.rule.value, "-") in others:
+        return True
+    if kind == "part" and hit.rule.value in _INSIDES and others and _is_place(hit, line):
+        return True
     if kind != "part" or not any(other.rule.kind == "" and other.rule.value != hit.rule.value for other in found):
         return False
     return (hit.rule.value in _PLACES and _is_place(hit, line)) or _told_about(hit, line)
