@@ -15,6 +15,7 @@ from rich.table import Table
 from battcrm.services.explain import Decided, Explanation, Learned, Said
 from battcrm.services.explain_labels import LANGUAGES, field_name, name_of, rejected_name, value_name
 
+_SOURCE_CHARS: Final = 48
 _TITLES: Final = {
     "heard": ("Пришло", "Arrived"),
     "routing": ("Куда", "Routed"),
@@ -95,7 +96,8 @@ def _fact_table(facts: tuple[Learned, ...], language: str) -> Table:
 def _fact(fact: Learned, language: str) -> tuple[str, str, str, str]:
     words = f"«{escape(fact.words)}»" if fact.words else ""
     value = f"[bold]{escape(value_name(fact.field, fact.value, language))}[/]"
-    method = f"[dim]{name_of('method', fact.method, language)} {escape(fact.source)}[/]"
+    source = fact.source if len(fact.source) <= _SOURCE_CHARS else fact.source[:_SOURCE_CHARS] + "…"
+    method = f"[dim]{name_of('method', fact.method, language)} {escape(source)}[/]"
     return field_name(fact.field, language), value, f"{fact.confidence:.0%}", f"{words} {method}".strip()
 
 
@@ -108,7 +110,7 @@ def _decision(d: Decided, language: str, zone: ZoneInfo) -> Iterator[tuple[str, 
         yield "open", ", ".join(field_name(f, language) for f in d.open_fields)
     evidence = [*(_quote(q, language) for q in d.quotes), *_sources(d, language, zone)]
     if d.graph_away:
-        evidence.append(f"[yellow]{escape(d.graph_away)}[/]")
+        evidence.append(f"[yellow]{name_of('rejection', 'graph_unavailable', language)}: {escape(d.graph_away)}[/]")
     if evidence:
         yield "evidence", "\n".join(evidence)
     reason = name_of("reason", d.reason, language)

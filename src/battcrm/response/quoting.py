@@ -79,7 +79,8 @@ def _showable(case: Case) -> list[Quote]:
     if not case.settings.quote.enabled:
         case.reject("quote", Rejection.QUOTES_OFF)
         return []
-    if case.situation.graph.unavailable is not None:
+    # Prices and their rows do not come from the graph: what is there is good even when the graph is away.
+    if case.situation.graph.unavailable is not None and not case.situation.graph.quotes:
         case.reject("quote", Rejection.GRAPH_AWAY)
         return []
     by_repair = {q.repair_type: q for q in case.situation.graph.quotes}

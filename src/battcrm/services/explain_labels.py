@@ -132,6 +132,12 @@ REJECTIONS: Final[_Names] = {
     "new_facts_with_it": ("вместе с новыми фактами", "came with new facts"),
     "status_does_not_allow": ("стадия не позволяет", "the stage does not allow it"),
     "client_asked_not_to_be_contacted": ("просил не писать", "asked not to be contacted"),
+    "no_data": ("нет данных", "no data"),
+    "too_few_repairs": ("похожих ремонтов слишком мало", "too few comparable repairs"),
+    "stale_price": ("прайс устарел", "the list price is stale"),
+    "wide_spread": ("цены слишком разные", "prices differ too much"),
+    "blocked_by_shop": ("мастерская не называет эту цену", "the shop does not name this price"),
+    "policy": ("так решила мастерская", "the shop's policy"),
     "no_such_order": ("нет такого заказа", "no such order"),
     "no_such_fact": ("мастерская этого не указала", "the shop has not stated this"),
 }
@@ -177,6 +183,16 @@ AUTHORS: Final[_Names] = {
     "paused": ("никто (пауза)", "nobody (paused)"),
     "off": ("никто (выключено)", "nobody (off)"),
 }
+_ALTERNATIVES: Final[_Names] = {
+    "ask": ("спросить", "ask"),
+    "quote": ("назвать цену", "name a price"),
+    "offer_diagnostics": ("предложить диагностику", "offer diagnostics"),
+    "answer_in": ("ответить на языке клиента", "answer in the client's language"),
+    "agreed": ("принять согласие", "take it as agreed"),
+    "declined": ("принять отказ", "take it as declined"),
+    "model": ("модель", "model"),
+    "status": ("назвать статус", "tell the state"),
+}
 _TABLES: Final[dict[str, _Names]] = {
     "reason": REASONS,
     "route": ROUTES,
@@ -199,8 +215,18 @@ def name_of(table: str, code: str | None, language: str) -> str:
 
 
 def rejected_name(what: str, because: str, language: str) -> str:
-    """A rejected alternative with the reason: `what` is an action, a field or a template."""
-    subject = name_of("action", what, language) if what in ACTIONS else field_name(what, language)
+    """A rejected alternative with the reason: an action, a question (`ask_model`) or a price (`quote:screen`)."""
+    kind, _, detail = what.partition(":")
+    subject = (
+        name_of("action", kind, language)
+        if kind in ACTIONS
+        else _ALTERNATIVES.get(kind, (kind, kind))[LANGUAGES.index(language)]
+    )
+    if kind.startswith("ask_"):
+        asked = _ALTERNATIVES["ask"][LANGUAGES.index(language)]
+        subject = f"{asked} «{field_name(kind.removeprefix('ask_'), language)}»"
+    if detail:
+        subject += f" ({value_name('repair_types', detail, language)})"
     reason = name_of("rejection", because, language)
     return f"{subject}: {reason if reason != because else name_of('reason', because, language)}"
 

@@ -60,7 +60,6 @@ DOCUMENT: Final[dict[str, Any]] = {
             "warranty": "на работу и наши детали — 90 дней",
             "services": ["phone", "tablet", "laptop", "scooter"],
         },
-        "hours": {"week": {day: ["10:00-21:00"] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}},
         "quote": {"diagnostics_price": 0},
     },
 }
