@@ -10,6 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from battcrm.events.catalogue import Envelope
+from battcrm.events.ordered import fetch_by_index
 from battcrm.infra.postgres import Pool
 from battcrm.kit.clock import Clock
 from battcrm.kit.ids import BUCKETS, uuid7_floor
@@ -31,11 +32,12 @@ UPDATE consumer_group SET position = $3, position_seq = greatest(position_seq, $
 WHERE consumer = $1 AND shard = $2 /* all tenants: a consumer's place in a shard */
 """
 _TENANTS: Final = "SELECT tenant_id FROM tenant WHERE bucket = ANY($1) AND tenant_id > $2 ORDER BY tenant_id LIMIT $3"
+# OFFSET 0 keeps the question a look-up for each event instead of a join with all that the consumer ever handled.
 _MISSED: Final = """
 SELECT o.event_id, o.tenant_id, o.type, o.version, o.key, o.data, o.occurred_at, o.seq
 FROM outbox o
 WHERE o.tenant_id = $1 AND o.event_id > $2 AND o.type = ANY($3) AND NOT EXISTS (
-  SELECT 1 FROM processed p WHERE p.consumer = $4 AND p.event_id = o.event_id AND p.tenant_id = o.tenant_id)
+  SELECT 1 FROM processed p WHERE p.consumer = $4 AND p.event_id = o.event_id AND p.tenant_id = o.tenant_id OFFSET 0)
 ORDER BY o.event_id LIMIT $5
 """
 _OLDEST_UNPUBLISHED: Final = """
@@ -91,7 +93,8 @@ class Positions:
 
     async def oldest_unpublished(self, shard: int) -> datetime | None:
         """When the oldest event happened that is not on the bus yet."""
-        value: datetime | None = await self._pool.fetchval(_OLDEST_UNPUBLISHED, self._buckets(shard))
+        (row,) = await fetch_by_index(self._pool, _OLDEST_UNPUBLISHED, self._buckets(shard))
+        value: datetime | None = row[0]
         return value
 
     async def missed(
@@ -107,7 +110,7 @@ class Positions:
             for row in tenants:
                 tenant = row["tenant_id"]
                 after = floor
-                while found := await self._pool.fetch(_MISSED, tenant, after, list(types), consumer, page):
+                while found := await fetch_by_index(self._pool, _MISSED, tenant, after, list(types), consumer, page):
                     after = found[-1]["event_id"]
                     yield sorted((_envelope(event) for event in found), key=lambda event: event.seq)
                     if len(found) < page:

@@ -17,6 +17,7 @@ import structlog
 
 from battcrm.events.bus import EventBus, Packed, pack_text
 from battcrm.events.lease import Leases
+from battcrm.events.ordered import fetch_by_index
 from battcrm.infra.postgres import UNAVAILABLE, Pool, columns
 from battcrm.infra.telemetry import METRICS
 from battcrm.infra.wake import Wakeups
@@ -143,7 +144,7 @@ class Relay:
         floor = self._first()
         settled = self._horizon.settled
         buckets = [b for b in range(BUCKETS) if b % self._shards in usable]
-        rows = await self._pool.fetch(_UNPUBLISHED, floor, buckets, self._options.batch)
+        rows = await fetch_by_index(self._pool, _UNPUBLISHED, floor, buckets, self._options.batch)
         METRICS.outbox_age.set(max(0.0, (self._clock.now() - rows[0]["occurred_at"]).total_seconds()) if rows else 0.0)
         done, problem = await self._publish(rows)
         await self._mark(done)
