@@ -351,10 +351,11 @@ async def _call(command: Awaitable[T], limit: float = _LIMIT) -> Any:
 
 
 def _entries(raw: Sequence[tuple[Any, Any]]) -> tuple[Entry, ...]:
-    return tuple(Entry(_text(id_), _packed(fields)) for id_, fields in raw if id_ is not None)
+    return tuple(Entry(_text(id_), packed_of(fields)) for id_, fields in raw if id_ is not None)
 
 
-def _packed(fields: Mapping[bytes, bytes] | None) -> Packed | None:
+def packed_of(fields: Mapping[bytes, bytes] | None) -> Packed | None:
+    """The event of a stream entry's fields; None for an entry that is not one of ours."""
     if not fields or _BODY not in fields:
         return None
     return Packed(_text(fields[_TYPE]), fields[_BODY], _text(fields.get(_ONLY, b"")))

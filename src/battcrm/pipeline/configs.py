@@ -47,6 +47,11 @@ class TenantConfigs:
         self._cache: dict[UUID, tuple[float, Tenancy]] = {}
         wakeups.listen(WAKE, self._cache.clear)
 
+    def cached(self, tenant_id: UUID) -> Tenancy | None:
+        """What `load` last read of a tenant, however old; None if it never did."""
+        hit = self._cache.get(tenant_id)
+        return hit[1] if hit is not None else None
+
     async def load(self, tenants: Iterable[UUID], connection: Connection | None = None) -> dict[UUID, Tenancy]:
         """The configurations of the tenants that exist."""
         now = self._clock.monotonic()

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from battcrm.events.tail import Tail
+from battcrm.graph.context import GraphContextReader
+from battcrm.graph.follow import EVENT_TYPES, forget
+from battcrm.kit.errors import Invalid
 from battcrm.pipeline.ai_worker import AiWorker
 from battcrm.pipeline.turn import Layers, TurnEngine
 from battcrm.pipeline.turn_commit import TurnCommitter
@@ -25,5 +31,16 @@ def build(runtime: Runtime, layers: Layers) -> AiWorker:
 
 async def run(runtime: Runtime) -> None:
     """Run turns until cancelled."""
-    async with core_layers(runtime) as layers:
+    async with core_layers(runtime) as layers, asyncio.TaskGroup() as group:
+        if runtime.redis is not None and isinstance(layers.graph, GraphContextReader):
+            group.create_task(_watch(runtime, layers.graph).run())
         await build(runtime, layers).run()
+
+
+def _watch(runtime: Runtime, reader: GraphContextReader) -> Tail:
+    """Events drop what they made stale in this process's cache."""
+    redis = runtime.redis
+    if redis is None:
+        raise Invalid("watching events needs Redis", field="REDIS_URL", remedy="set REDIS_URL")
+    shards = runtime.settings.event_shards
+    return Tail(redis, runtime.clock, shards, EVENT_TYPES, lambda events: forget(reader, events))

@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
 
 import structlog
 
-from battcrm.events.catalogue import EVENTS, Envelope
 from battcrm.events.consumer import EventProcessor
 from battcrm.events.registry import HandlerRegistry
+from battcrm.graph.follow import follow
+from battcrm.graph.schema import migrate
 from battcrm.graph.stored import Stored
-from battcrm.graph.sync import EventRef, Projector
+from battcrm.graph.sync import Projector
 from battcrm.infra.neo4j import Graph
+from battcrm.kit.errors import BattError
 from battcrm.workers.layers import open_graph
 from battcrm.workers.relay import bus_of
 from battcrm.workers.runtime import Runtime
 
 log = structlog.get_logger(__name__)
-_PROJECTED: Final = tuple(e.TYPE for e in EVENTS if e.TYPE.startswith(("client.", "appeal.", "repair.", "price.")))
 
 
 def register_handlers(registry: HandlerRegistry, runtime: Runtime, graph: Graph | None) -> None:
     """Every consumer of the core. Independent layers add theirs here."""
     if graph is not None:
-        register_graph(registry, Projector(Stored(runtime.pool), graph))
-
-
-def register_graph(registry: HandlerRegistry, projector: Projector) -> None:
-    """The projection into the graph: idempotent by the rows' versions."""
-
-    async def apply(events: Sequence[Envelope]) -> None:
-        await projector.apply([EventRef.of(event) for event in events])
-
-    registry.external("graph", _PROJECTED, apply)
+        follow(registry, Projector(Stored(runtime.pool), graph))
 
 
 @asynccontextmanager
@@ -43,6 +34,8 @@ async def opened(runtime: Runtime) -> AsyncIterator[EventProcessor]:
     """An event processor on the runtime's servers; the graph connection is closed at the end."""
     graph = open_graph(runtime)
     try:
+        if graph is not None:
+            await _prepare(graph)
         registry = HandlerRegistry()
         register_handlers(registry, runtime, graph)
         yield EventProcessor(
@@ -57,6 +50,14 @@ async def opened(runtime: Runtime) -> AsyncIterator[EventProcessor]:
     finally:
         if graph is not None:
             await graph.close()
+
+
+async def _prepare(graph: Graph) -> None:
+    """The graph's schema. A graph that is away does not stop the role: projecting waits, nothing is lost."""
+    try:
+        await migrate(graph)
+    except BattError as error:
+        log.warning("graph.not_migrated", code=error.code, error=error.text)
 
 
 async def run(runtime: Runtime) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
+from typing import Final
 from uuid import UUID
 
 from battcrm.extraction.dispatcher import RuleExtractor
@@ -26,6 +27,8 @@ from battcrm.response.settings import ResponseSettings
 from battcrm.transport.registry import manifest_of
 from battcrm.workers.runtime import Runtime
 
+_PRICING: Final = PricingSettings()
+
 
 @asynccontextmanager
 async def core_layers(runtime: Runtime) -> AsyncIterator[Layers]:
@@ -38,7 +41,7 @@ async def core_layers(runtime: Runtime) -> AsyncIterator[Layers]:
         yield Layers(
             extractor=RuleExtractor(catalogue, ModelReader(chat, catalogue) if chat is not None else None),
             router_for=_router_for,
-            graph=GraphContextReader(graph, PostgresPricing(runtime.pool), runtime.clock),
+            graph=graph_reader(runtime, graph),
             responder=RuleResponseRouter(composer),
             composer=composer,
             response_settings=ResponseSettings,
@@ -50,6 +53,16 @@ async def core_layers(runtime: Runtime) -> AsyncIterator[Layers]:
             await chat.aclose()
         if graph is not None:
             await graph.close()
+
+
+def graph_reader(runtime: Runtime, graph: Graph | None) -> GraphContextReader:
+    """What turns ask about the past, with each tenant's own rules of pricing."""
+
+    def settings(tenant_id: UUID) -> PricingSettings:
+        tenancy = runtime.configs.cached(tenant_id)
+        return tenancy.config.section(PricingSettings) if tenancy is not None else _PRICING
+
+    return GraphContextReader(graph, PostgresPricing(runtime.pool), runtime.clock, settings=settings)
 
 
 def open_graph(runtime: Runtime) -> Graph | None:

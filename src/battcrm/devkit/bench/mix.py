@@ -35,9 +35,9 @@ GREETINGS: Final = ("здравствуйте", "добрый день", "при
 VAGUE: Final = ("сколько стоит поменять экран?", "нужна новая батарея, какая цена?")
 OTHER: Final = ("хочу продать {m}", "есть чехол на {m}?", "мой заказ готов?")
 OPEN: Final = (
-    "фигня какая-то с {m}, глючит кракозябрами и пиликает, что делать будем",
     "аппарат quasar zx {n} чё-то барахлит, возьмётесь посмотреть",
-    "{m} после внука странно себя ведёт и квакает при наклоне",
+    "прибор zentro {n} странно квакает при наклоне и фонит, разберётесь",
+    "у штуковины vortex {n} бумкает внутри и мажет картинкой по диагонали",
 )
 THANKS: Final = "спасибо"
 ANSWER_AFTER: Final = 3.0
@@ -72,7 +72,7 @@ def dialogue(rng: random.Random, model_share: float) -> Dialogue:
     """A dialogue of the mix; with probability `model_share` one that needs a model."""
     spoken = rng.choice(MODELS)[2]
     if rng.random() < model_share:
-        text = rng.choice(OPEN).format(m=spoken, n=rng.randint(3, 99))
+        text = rng.choice(OPEN).format(n=rng.randint(3, 99))
         return Dialogue("open", (Line(0.0, text),))
     kind = rng.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
     price = rng.choice(rng.choice(REPAIRS)[1]).format(m=spoken)

@@ -1,0 +1,64 @@
+"""Looking at every event as it passes, outside any group: for caches, which each process has of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from battcrm.events.bus import packed_of, stream
+from battcrm.events.catalogue import Envelope
+from battcrm.kit.clock import Clock
+
+log = structlog.get_logger(__name__)
+_BLOCK_MS: Final = 5_000
+_COUNT: Final = 200
+
+
+class Tail:
+    """Hands over the events of some types from now on. What passes while Redis is away is not seen: caches have a TTL."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        clock: Clock,
+        shards: int,
+        types: Sequence[str],
+        seen: Callable[[Sequence[Envelope]], None],
+    ) -> None:
+        self._redis = redis
+        self._clock = clock
+        self._types = frozenset(types)
+        self._seen = seen
+        self._positions: dict[str, str] = {stream(shard): "$" for shard in range(shards)}
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            try:
+                await self.step(_BLOCK_MS)
+            except (RedisError, OSError) as error:
+                log.warning("tail.redis", error=type(error).__name__)
+                await self._clock.sleep(1.0)
+
+    async def step(self, block_ms: int) -> int:
+        """One read; how many events were handed over."""
+        positions: dict[Any, Any] = dict(self._positions)
+        answer: Any = await self._redis.xread(positions, count=_COUNT, block=block_ms)
+        events: list[Envelope] = []
+        for key, entries in answer or ():
+            for place, fields in entries:
+                self._positions[_text(key)] = _text(place)
+                packed = packed_of(fields)
+                if packed is not None and packed.type in self._types:
+                    events.append(packed.event())
+        if events:
+            self._seen(events)
+        return len(events)
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

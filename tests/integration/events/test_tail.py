@@ -1,0 +1,41 @@
+"""Every process sees the events that concern its caches."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from redis.asyncio import Redis
+
+from battcrm.events.bus import RedisBus, pack
+from battcrm.events.catalogue import Envelope, PriceChanged
+from battcrm.events.tail import Tail
+from battcrm.kit.clock import ManualClock, SystemClock
+from battcrm.kit.ids import IdFactory
+
+
+def envelope(kind: str, ids: IdFactory) -> Envelope:
+    price = PriceChanged(UUID(int=7), ids.new(), ids.new(), 3)
+    return Envelope(ids.new(), price.tenant_id, kind, 1, price.client_id, price.data(), ManualClock().now())
+
+
+async def test_each_of_two_watchers_sees_what_it_asked_for_and_nothing_else(redis_url: str) -> None:
+    redis = Redis.from_url(redis_url, protocol=2)
+    bus, ids = RedisBus(redis), IdFactory(SystemClock())
+    seen: list[list[str]] = [[], []]
+    tails = [
+        Tail(redis, SystemClock(), 2, ["price.changed"], lambda events, n=n: seen[n].extend(e.type for e in events))
+        for n in range(2)
+    ]
+    try:
+        # The first read fixes "from now on"; an empty stream has no position yet, so publish something old first.
+        await bus.publish(0, [pack(envelope("price.changed", ids))])
+        for tail in tails:
+            tail._positions = {key: "0" for key in tail._positions}
+            await tail.step(10)
+        await bus.publish(0, [pack(envelope("price.changed", ids)), pack(envelope("client.created", ids))])
+        await bus.publish(1, [pack(envelope("price.changed", ids))])
+        for tail in tails:
+            await tail.step(100)
+    finally:
+        await redis.aclose()
+    assert seen == [["price.changed"] * 3] * 2
