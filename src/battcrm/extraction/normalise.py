@@ -17,6 +17,7 @@ from battcrm.extraction.normalise_layout import repair_layout
 from battcrm.extraction.normalise_morph import lemma_of
 
 MAX_CHARS: Final = 8_000
+MAX_WORD: Final = 64
 _TOKEN: Final = re.compile(r"[^\W_]+|\s+|[^\w\s]|_")
 
 
@@ -69,9 +70,16 @@ def _tokens(text: str, offsets: list[tuple[int, int]] | None, translit: bool) ->
         start, end = match.span()
         if offsets is not None:
             start, end = offsets[start][0], offsets[end - 1][1]
-        out.append(Token(*_shape(piece, translit), start, end, glued))
+        shape = _shape(piece, translit) if len(piece) <= MAX_WORD else _plain(piece)
+        out.append(Token(*shape, start, end, glued))
         glued = True
     return tuple(out)
+
+
+def _plain(piece: str) -> tuple[str, str, str, str, str]:
+    """A run too long to be a word: kept as it is and out of every cache."""
+    text = piece.lower()
+    return text, text, text, text, "code" if any(map(str.isdecimal, text)) else "word"
 
 
 @lru_cache(maxsize=50_000)

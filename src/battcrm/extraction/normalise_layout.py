@@ -13,6 +13,10 @@ from battcrm.extraction.normalise_words import in_english, known, reads_as_russi
 
 _CHUNK: Final = re.compile(r"\S+")
 _EDGES: Final = ".,!?:;()\"'"
+_UNREADABLE: Final = "\ufffd"
+# "9а" after a slip is 9A: no model ends in the letter of that key.
+_SUFFIX_A: Final = frozenset(f"{number}а" for number in range(1, 100))
+_MAX_CHUNK: Final = 64
 _SURE_LETTERS: Final = 4
 _LATIN: Final = re.compile(r"[a-zA-Z]")
 _CODE: Final = re.compile(r"[^\W\d_]{1,2}\d{1,4}[^\W\d_]{0,2}|\d{1,4}[^\W\d_]{1,2}|[^\W\d_]")
@@ -35,6 +39,7 @@ def _to_cyrillic(text: str) -> str | None:
     chunks = [match.span() for match in _CHUNK.finditer(text)]
     plain = [(span, text[span[0] : span[1]]) for span in chunks]
     latin = [(span, chunk) for span, chunk in plain if _LATIN.search(chunk) and not chars.has_cyrillic(chunk)]
+    latin = [(span, chunk) for span, chunk in latin if len(chunk) <= _MAX_CHUNK]
     slips = [(span, chunk) for span, chunk in latin if _is_slip(chunk)]
     if not slips:
         return None
@@ -81,7 +86,8 @@ def _is_latin_name(chunk: str) -> bool:
 
 def _to_latin(text: str) -> str | None:
     spans = [match.span() for match in _CHUNK.finditer(text)]
-    slips = [index for index, span in enumerate(spans) if _is_latin_slip(text[span[0] : span[1]])]
+    short = [index for index, span in enumerate(spans) if span[1] - span[0] <= _MAX_CHUNK]
+    slips = [index for index in short if _is_latin_slip(text[spans[index][0] : spans[index][1]])]
     if not slips:
         return None
     out = list(text)
@@ -91,7 +97,7 @@ def _to_latin(text: str) -> str | None:
             last += 1
         for at in range(index, last + 1):
             start, end = spans[at]
-            out[start:end] = text[start:end].translate(chars.TO_LAT_LAYOUT)
+            out[start:end] = _retype_latin(text[start:end])
     return "".join(out)
 
 
@@ -103,6 +109,24 @@ def _is_latin_slip(chunk: str) -> bool:
     return core.translate(chars.TO_LAT_LAYOUT) in vocabulary()
 
 
+def _retype_latin(chunk: str) -> str:
+    """The chunk in the Latin layout. In a short code a letter that is as likely to be a look-alike ("а52": A52 or, by
+    its key, F52) becomes U+FFFD: unreadable, so that no model is made of it."""
+    core = chunk.strip(_EDGES).lower()
+    if core in _SUFFIX_A:
+        return chunk
+    retyped = chunk.translate(chars.TO_LAT_LAYOUT)
+    if not _CODE.fullmatch(core):
+        return retyped
+    pairs = zip(chunk, retyped, strict=True)
+    return "".join(_UNREADABLE if _two_ways(old.lower(), new.lower()) else new for old, new in pairs)
+
+
+def _two_ways(old: str, new: str) -> bool:
+    shape = chars.to_latin_shape(old)
+    return shape not in (old, new)
+
+
 def _belongs(chunk: str) -> bool:
     """A short code or modifier right after a slip was typed in the same layout ("зщсщ ч3 зкщ")."""
     core = chunk.strip(_EDGES).lower()
@@ -111,5 +135,5 @@ def _belongs(chunk: str) -> bool:
     if core in vocabulary() or (len(core) > 2 and is_word(core)):
         return False
     if _CODE.fullmatch(core):
-        return chars.to_latin_shape(core) == core
+        return True
     return core.translate(chars.TO_LAT_LAYOUT) in vocabulary()

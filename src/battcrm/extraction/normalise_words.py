@@ -235,7 +235,7 @@ def is_transliterated(text: str) -> bool:
     return _transliterated(text.lower())
 
 
-@lru_cache(maxsize=5_000)
+@lru_cache(maxsize=500)
 def _transliterated(text: str) -> bool:
     found = [word for word in _LATIN_WORD.findall(text) if len(word) >= _MIN_TRANSLIT]
     free = [word for word in found if word not in vocabulary()]

@@ -17,6 +17,7 @@ from battcrm.extraction.normalise_numbers import ORDINAL_TAILS, names_model
 
 _PARTS: Final = re.compile(r"\d+|[^\W\d_]+")
 _MAX_READINGS: Final = 12
+_MAX_WORD: Final = 64
 _MIN_GLUED: Final = 6
 _SHORT_HEADS: Final = frozenset(("ps", "пс"))
 _MIN_HEAD: Final = 4
@@ -88,6 +89,10 @@ def cells_of(tokens: Sequence[TokenLike], decimals: frozenset[str]) -> list[Cell
     count = len(tokens)
     while at < count:
         token = tokens[at]
+        if len(token.norm) > _MAX_WORD:
+            out.append(Cell(token.norm, token.norm, "word", (), None, False, at, at, token.glued, False))
+            at += 1
+            continue
         parts = _glued_head(token.norm) if token.kind == "code" else None
         if parts is not None:
             out.extend(_two_cells(parts, at, token.glued))

@@ -20,6 +20,7 @@ from battcrm.extraction.normalise_words import in_english
 
 MAX_CELLS: Final = 9
 _SHORT_CODE: Final = 4
+_UNREADABLE: Final = "\ufffd"
 _COMMON: Final = 5.0
 _MAX_FOREIGN: Final = 14
 _YEARS: Final = range(2005, 2030)
@@ -146,6 +147,8 @@ def _blocked(catalogue: Catalogue, cells: Sequence[Cell], end: int, full: list[s
     if at >= len(cells):
         return False
     cell = cells[at]
+    if cell.norm == _UNREADABLE:
+        return True
     if cell.norm == "+":
         return cell.glued or any(catalogue.has(f"{path}plus ") for path in full)
     if cell.kind == "number":

@@ -99,3 +99,10 @@ def test_spans_point_into_the_original() -> None:
     assert found.model is not None
     (span,) = found.model.spans
     assert text[span.start : span.end] == "Айфоне 13 Про"
+
+
+def test_a_letter_that_reads_two_ways_after_a_slip_makes_no_model() -> None:
+    assert facts("ыфьыгтп ф52") == [("Samsung", "Galaxy A52")]
+    assert facts("ыфьыгтп а52") == [("Samsung", None)]
+    assert facts("чшфщьш кувьш тщеу 11е") == [("Xiaomi", None)]
+    assert facts("чшфщьш кувьш 9а") == [("Xiaomi", "Redmi 9A")]
