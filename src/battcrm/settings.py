@@ -19,7 +19,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from battcrm.kit.errors import Invalid
 from battcrm.kit.ids import BUCKETS
+from battcrm.kit.text import loads
 
+Price = Annotated[float, Field(ge=0)]
 _KEY_BYTES: Final = 32
 _BUCKET_RANGE: Final = re.compile(r"(\d+)(?:-(\d+))?")
 _SCHEMES: Final[dict[str, tuple[str, ...]]] = {
@@ -66,7 +68,9 @@ class Settings(BaseSettings):
     openai_model: str = Field("gpt-4.1", validation_alias="OPENAI_MODEL")
     openai_small_model: str = Field("gpt-4.1-mini", validation_alias="OPENAI_SMALL_MODEL")
     llm_adapter: Literal["openai", "litellm"] = Field("openai", validation_alias="LLM_ADAPTER")
-    llm_prices: dict[str, tuple[float, float]] = Field(dict(_PRICES), validation_alias="LLM_PRICES")
+    llm_prices: Annotated[dict[str, tuple[Price, Price]], NoDecode] = Field(
+        dict(_PRICES), validation_alias="LLM_PRICES"
+    )
     """Roubles per million tokens in and out, by model; `*` prices what is not listed."""
     llm_day_budget_rub: int | None = Field(None, ge=0, validation_alias="LLM_DAY_BUDGET_RUB")
     """Most that one tenant may spend on models in a day (UTC), unless its own document says otherwise; unset = no limit."""
@@ -114,6 +118,16 @@ class Settings(BaseSettings):
             if _key_bytes(key) is None:
                 raise ValueError(f"expected base64 of {_KEY_BYTES} bytes; key {number} of {len(keys)} is not")
         return keys
+
+    @field_validator("llm_prices", mode="before")
+    @classmethod
+    def _price_table(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return loads(value)
+        except ValueError:
+            raise ValueError("expected a JSON object") from None
 
     @field_validator("buckets", mode="before")
     @classmethod

@@ -194,3 +194,30 @@ async def test_extractor_uses_the_model() -> None:
     reading = Reading((Hypothesis(),), open_fields=frozenset({"appeal_type"}))
     done = await extractor.complete(["чудит"], reading, ReadingContext(UUID(int=1)))
     assert sure(done.reading.main.appeal_type) == "repair"
+
+
+class Reporting(Chat):
+    """Tells about itself as the ladder does."""
+
+    async def __call__(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        schema: Mapping[str, Any],
+        deadline_s: float,
+        scope: CallScope | None = None,
+    ) -> Mapping[str, Any]:
+        assert scope is not None
+        assert (scope.tenant_id, scope.turn_id, scope.purpose) == (UUID(int=1), UUID(int=2), "extraction")
+        scope.report.steps += ["big: timeout", "small: ok"]
+        scope.report.calls, scope.report.cost_microrub, scope.report.provider_ms = 2, 40, 900.0
+        return await super().__call__(messages, schema, deadline_s, scope)
+
+
+@pytest.mark.parametrize("answer", [item(appeal_type="repair", appeal_evidence="чудит"), Transient("", code="timeout")])
+async def test_what_the_call_reports_reaches_the_decision(answer: Mapping[str, Any] | BattError) -> None:
+    extractor: Extractor = RuleExtractor(catalogue(), ModelReader(Reporting(answer), catalogue()))
+    reading = Reading((Hypothesis(),), open_fields=frozenset({"appeal_type"}))
+    done = await extractor.complete(["чудит"], reading, ReadingContext(UUID(int=1), turn_id=UUID(int=2)))
+    assert (done.calls, done.cost_microrub, done.provider_ms) == (2, 40, 900.0)
+    assert done.steps[1:3] == ("big: timeout", "small: ok")
+    assert done.failed == ("timeout" if isinstance(answer, BattError) else None)

@@ -52,8 +52,8 @@ class JsonChat:
     """A chat model as a function from messages to the parsed answer."""
 
     def __init__(self, model: ChatModel, later: Later | None = None) -> None:
-        self._model = model
-        self._later = later
+        self.model = model
+        self.later = later
 
     async def __call__(
         self,
@@ -64,14 +64,14 @@ class JsonChat:
     ) -> Mapping[str, Any]:
         """The parsed answer within `deadline_s` seconds; the scope's report is filled. Raises kit.errors."""
         who = scope or _Nobody(_Report([]))
-        answer = await self._model.complete(ChatRequest(messages, schema, SCHEMA_NAME, deadline_s, who))
+        answer = await self.model.complete(ChatRequest(messages, schema, SCHEMA_NAME, deadline_s, who))
         return answer.parsed
 
     async def aclose(self) -> None:
         """Close connections and finish the bookkeeping."""
-        await self._model.aclose()
-        if self._later is not None:
-            await self._later.drain()
+        await self.model.aclose()
+        if self.later is not None:
+            await self.later.drain()
 
 
 def adapter(settings: Settings, model: str, clock: Clock) -> ChatModel:

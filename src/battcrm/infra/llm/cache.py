@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
@@ -13,6 +15,7 @@ from battcrm.kit.clock import Clock
 from battcrm.kit.text import dumps, loads
 
 _REDIS_S: Final = 0.05
+_STORE_CALLS: Final = 16
 
 
 class SharedStore(Protocol):
@@ -33,6 +36,7 @@ class Cached:
     ) -> None:
         self._inner, self._clock, self._store = inner, clock, store
         self._size, self._ttl = size, ttl
+        self._using = 0
         self._known: OrderedDict[str, tuple[float, ChatAnswer]] = OrderedDict()
 
     async def complete(self, request: ChatRequest) -> ChatAnswer:
@@ -69,10 +73,10 @@ class Cached:
         return kept
 
     async def _shared(self, key: str) -> ChatAnswer | None:
-        if self._store is None:
+        if self._store is None or self._using >= _STORE_CALLS:
             return None
         try:
-            async with asyncio.timeout(_REDIS_S):
+            async with self._use():
                 raw = await self._store.get(key)
             if raw is None:
                 return None
@@ -82,13 +86,23 @@ class Cached:
             return None
         return self._remember(key, answer)
 
+    @asynccontextmanager
+    async def _use(self) -> AsyncIterator[None]:
+        # A burst of questions must not become a burst of connections: beyond these the store is left out.
+        self._using += 1
+        try:
+            async with asyncio.timeout(_REDIS_S):
+                yield
+        finally:
+            self._using -= 1
+
     async def _keep(self, key: str, answer: ChatAnswer) -> None:
         self._remember(key, answer)
-        if self._store is None:
+        if self._store is None or self._using >= _STORE_CALLS:
             return
         fields = {"parsed": answer.parsed, "in": answer.tokens_in, "out": answer.tokens_out, "model": answer.model}
         try:
-            async with asyncio.timeout(_REDIS_S):
+            async with self._use():
                 await self._store.set(key, dumps(fields), ex=self._ttl)
         except Exception:  # noqa: BLE001 - a cache may fail in any way; the answer is there
             return

@@ -7,9 +7,11 @@ its models: they would cost more than the rest of the call.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Final
 
 import openai
+import orjson
 from httpx2 import Limits, Response
 
 from battcrm.infra.llm.base import BadAnswer, ChatAnswer, ChatRequest, Usage
@@ -32,6 +34,7 @@ class OpenAiChat:
         limits = Limits(max_connections=connections, max_keepalive_connections=connections)
         self._model = model
         self._clock = clock
+        self._rendered: tuple[Mapping[str, Any], orjson.Fragment] | None = None
         self._client = openai.AsyncOpenAI(
             api_key=api_key,
             base_url=base_url,
@@ -77,7 +80,13 @@ class OpenAiChat:
             "temperature": request.temperature,
             "response_format": {
                 "type": "json_schema",
-                "json_schema": {"name": request.schema_name, "strict": True, "schema": sendable(request.schema)},
+                "json_schema": {"name": request.schema_name, "strict": True, "schema": self._schema(request.schema)},
             },
         }
         return dumps(wanted)
+
+    def _schema(self, schema: Mapping[str, Any]) -> orjson.Fragment:
+        # A prompt's schema is one object for the life of the process: rendered once, it is copied from then on.
+        if self._rendered is None or self._rendered[0] is not schema:
+            self._rendered = (schema, orjson.Fragment(dumps(sendable(schema))))
+        return self._rendered[1]

@@ -1,0 +1,100 @@
+"""The ladder's use of time, and what the cache remembers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from battcrm.infra.llm.base import ChatModel
+from battcrm.infra.llm.cache import Cached
+from battcrm.infra.llm.ladder import Ladder, Rung
+from battcrm.kit.clock import ManualClock
+from battcrm.kit.errors import Invalid, Transient
+from tests.unit.infra_llm.scripted import ANSWER, Scripted, question
+
+
+class Slow(Scripted):
+    """Takes its whole deadline and fails."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    async def complete(self, request: Any) -> Any:
+        self.asked.append(request)
+        self._clock.advance(request.deadline_s)
+        raise Transient("", code="timeout")
+
+
+def ladder(clock: ManualClock, big: ChatModel, small: ChatModel) -> Ladder:
+    return Ladder([Rung("big", big), Rung("small", small)], clock)
+
+
+async def test_slow_rung_leaves_a_share_to_the_next() -> None:
+    clock = ManualClock()
+    big, small = Slow(clock), Scripted()
+    assert await ladder(clock, big, small).complete(question(deadline_s=10.0)) == ANSWER
+    assert big.asked[0].deadline_s == pytest.approx(6.0)
+    assert small.asked[0].deadline_s == pytest.approx(4.0)
+
+
+async def test_no_rung_is_asked_without_time() -> None:
+    clock = ManualClock()
+    request = question(deadline_s=0.05)
+    small = Scripted()
+    with pytest.raises(Transient, match="no time"):
+        await ladder(clock, Slow(clock), small).complete(request)
+    assert (small.asked, request.scope.report.steps) == ([], ["big: no time left"])
+
+
+async def test_closing_closes_every_rung() -> None:
+    big, small = Scripted(), Scripted()
+    await Cached(ladder(ManualClock(), big, small), ManualClock()).aclose()
+    assert (big.closed, small.closed) == (True, True)
+
+
+async def test_cache_keys_are_text_tenant_and_prompt() -> None:
+    model = Scripted()
+    cached = Cached(model, ManualClock())
+    for request in (question("а"), question("б"), question("а", tenant=2), question("а"), question("б")):
+        await cached.complete(request)
+    assert len(model.asked) == 3
+
+
+async def test_cache_forgets_with_time_and_when_full() -> None:
+    model, clock = Scripted(), ManualClock()
+    cached = Cached(model, clock, size=2, ttl=60)
+    for text in ("а", "б", "а", "в", "а", "б"):
+        await cached.complete(question(text))
+    assert [r.messages[-1]["content"] for r in model.asked] == ["а", "б", "в", "б"]
+    clock.advance(61)
+    await cached.complete(question("а"))
+    assert len(model.asked) == 5
+
+
+async def test_failures_are_not_remembered() -> None:
+    cached = Cached(Scripted(Invalid("", code="invalid_answer")), ManualClock())
+    with pytest.raises(Invalid):
+        await cached.complete(question())
+    assert await cached.complete(question()) == ANSWER
+
+
+class Broken:
+    """A store that fails in every way it can."""
+
+    def __init__(self, found: Any = None) -> None:
+        self.found = found
+
+    async def get(self, name: str) -> Any:
+        if self.found is None:
+            raise ConnectionError
+        return self.found
+
+    async def set(self, name: str, value: bytes, *, ex: int) -> Any:
+        raise ConnectionError
+
+
+@pytest.mark.parametrize("found", [None, b"not json", b"{}", b"[]"])
+async def test_store_that_fails_is_no_store(found: Any) -> None:
+    assert await Cached(Scripted(), ManualClock(), store=Broken(found)).complete(question()) == ANSWER
