@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from battcrm.events.catalogue import ClientCreated, ClientUpdated, MessageDeleted, RepairRecorded
 from battcrm.events.registry import HandlerRegistry, Kind
+from battcrm.graph.follow import follow
 from battcrm.graph.stored import Stored
 from battcrm.graph.sync import Projector
 from battcrm.infra.neo4j import Graph
 from battcrm.kit.clock import SystemClock
-from battcrm.workers.event_processor import register_graph
 from tests.integration.events.conftest import World, running, settled, until
 from tests.support.graph import GraphServer
 from tests.support.graph_rows import Rows
@@ -19,7 +19,7 @@ async def test_rows_named_by_events_appear_in_the_graph(world: World, graph: Gra
     tenant = await world.tenant()
     rows = Rows(world.pool, tenant)
     registry = HandlerRegistry()
-    register_graph(registry, Projector(Stored(world.pool), bolt))
+    follow(registry, Projector(Stored(world.pool), bolt))
     (consumer,) = registry
     assert (consumer.name, consumer.kind) == ("graph", Kind.EXTERNAL)
     assert RepairRecorded.TYPE in consumer.types
