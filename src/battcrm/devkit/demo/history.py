@@ -97,9 +97,9 @@ DEVICES: Final = (
     Device("ASUS", "VivoBook 15", "laptop", 3, 1.1),
     Device("Apple", "MacBook Air M1", "laptop", 2, 2.6),
     Device("HP", "Pavilion 15", "laptop", 2, 1.1),
-    Device("Xiaomi", "Mi Electric Scooter Pro 2", "scooter", 3, 1.0),
-    Device("Ninebot", "Ninebot Max G30", "scooter", 2, 1.3),
-    Device("Kugoo", "Kugoo S3", "scooter", 2, 0.7),
+    Device("Xiaomi", "Pro 2", "scooter", 3, 1.0),
+    Device("Ninebot", "Max G30", "scooter", 2, 1.3),
+    Device("Kugoo", "S3", "scooter", 2, 0.7),
 )
 # repair type: (share, labour in roubles, part in roubles at level 1, Russian name of the part or "")
 _Work = tuple[float, int, int, str]

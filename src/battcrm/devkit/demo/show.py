@@ -18,6 +18,7 @@ from battcrm.services.explain import Decided, Explanation
 from battcrm.services.explain_labels import field_name, name_of, value_name
 
 _CHANNEL: Final = {"telegram": "Telegram", "webchat": "чат на сайте"}
+_PRICED: Final = "quote_with_evidence"
 _OPERATOR: Final = {"return": "возвращает диалог боту", "done": "закрывает обращение: готово"}
 
 
@@ -85,7 +86,8 @@ def _decision(decided: Decided) -> RenderableType:
     number = f"№ {decided.appeal}, " if decided.appeal else ""
     route = name_of("route", decided.routing.get("reason"), "ru")
     head = f"[yellow]{name_of('action', decided.action, 'ru')}[/]: {name_of('reason', decided.reason, 'ru')}"
-    lines = [f"{head} [dim]({number}{route})[/]", *(_quote(q) for q in decided.quotes if not q.get("refusal"))]
+    priced = [q for q in decided.quotes if not q.get("refusal")] if decided.reason == _PRICED else []
+    lines = [f"{head} [dim]({number}{route})[/]", *(_quote(q) for q in priced)]
     return Group(*(Text.from_markup(line) for line in lines))
 
 
