@@ -1,0 +1,32 @@
+"""A process that reserves money for one tenant as fast as it can and prints how often it was allowed to."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+from battcrm.infra.llm.budget import PostgresBudget, Wish
+from battcrm.infra.llm.later import Later
+from battcrm.infra.postgres import open_pool
+from battcrm.kit.clock import SystemClock
+
+
+async def spend(url: str, tenant: str, times: int, amount: int, most: int) -> int:
+    day: date = datetime.now(UTC).date()
+    pool = await open_pool(url, maximum=3)
+    try:
+        book = PostgresBudget(pool, Later(SystemClock()))
+        granted = 0
+        for _ in range(times // 5):
+            wishes = [book.reserve(Wish(UUID(tenant), day, amount, most)) for _ in range(5)]
+            granted += sum(await asyncio.gather(*wishes))
+        return granted
+    finally:
+        await pool.close()
+
+
+if __name__ == "__main__":
+    url, tenant, *numbers = sys.argv[1:]
+    sys.stdout.write(str(asyncio.run(spend(url, tenant, *map(int, numbers)))))

@@ -1,0 +1,164 @@
+"""Ledger, budget and cache against the real database, also between processes."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from battcrm.devkit.emulators.base import Fault
+from battcrm.devkit.emulators.openai import OpenAiEmulator
+from battcrm.infra.llm.ledger import PostgresCallLog
+from battcrm.kit.clock import ManualClock
+from battcrm.kit.errors import Permanent
+from battcrm.models.calls import CallScope
+from battcrm.settings import Settings
+from battcrm.workers.runtime import Runtime
+from tests.contract.llm.conftest import BIG, SMALL, TENANT, World, other_worker, tenant_with
+from tests.support.waiting import eventually
+
+_ROOT = Path(__file__).parents[3]
+
+
+async def test_ledger_row_says_who_asked_what_and_what_it_cost(world: World) -> None:
+    scope = CallScope(TENANT, turn_id=uuid4(), appeal_id=uuid4())
+    await world.ask("экран разбит", scope=scope)
+    await world.settled()
+    row = await world.pool.fetchrow("SELECT * FROM llm_call WHERE tenant_id = $1", TENANT)
+    assert row is not None
+    assert (row["turn_id"], row["appeal_id"], row["purpose"]) == (scope.turn_id, scope.appeal_id, "extraction")
+    assert row["cost_microrub"] == row["tokens_in"] * 160 + row["tokens_out"] * 640 == scope.report.cost_microrub > 0
+    assert len(row["prompt_hash"]) == 16
+    assert await world.budget() == (0, scope.report.cost_microrub)
+
+
+async def test_answer_that_cannot_be_used_is_paid_for(world: World, provider: OpenAiEmulator) -> None:
+    provider.faults.add(Fault("truncated"), account=BIG)
+    _, scope = await world.ask("экран разбит")
+    await world.settled()
+    costs = await world.pool.fetch("SELECT model, cost_microrub FROM llm_call /* tenant_id */ ORDER BY call_id")
+    assert [row["model"] for row in costs] == [BIG, SMALL]
+    assert all(row["cost_microrub"] > 0 for row in costs)
+    assert sum(row["cost_microrub"] for row in costs) == scope.report.cost_microrub
+
+
+async def test_rows_wait_for_a_database_that_is_away_for_a_moment(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed = PostgresCallLog._flush
+    failures = [ConnectionResetError("gone"), ConnectionResetError("gone")]
+
+    async def flaky(self: PostgresCallLog, records: object) -> object:
+        if failures:
+            raise failures.pop()
+        return await flushed(self, records)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(world.chat.later, "_clock", _Hasty())
+    log = _log_of(world)
+    monkeypatch.setattr(log._batcher, "_flush", lambda records: flaky(log, records))
+    await world.ask("экран разбит")
+    assert await world.rows() == [(BIG, "ok")]
+    assert failures == []
+
+
+class _Hasty:
+    async def sleep(self, _: float) -> None:
+        await asyncio.sleep(0)
+
+
+def _log_of(world: World) -> PostgresCallLog:
+    model = world.chat.model
+    while not isinstance(getattr(model, "_log", None), PostgresCallLog):
+        model = model._rungs[0].model if hasattr(model, "_rungs") else model._inner  # type: ignore[attr-defined]
+    found: PostgresCallLog = model._log  # type: ignore[attr-defined]
+    return found
+
+
+async def test_equal_question_is_answered_once_per_tenant(world: World, provider: OpenAiEmulator) -> None:
+    first, _ = await world.ask("экран разбит")
+    again, scope = await world.ask("экран разбит")
+    assert again == first
+    assert (scope.report.calls, scope.report.steps, scope.report.cost_microrub) == (0, ["cache: ok"], 0)
+    assert len(provider.log.all) == 1
+    await world.ask("экран разбит", scope=CallScope(UUID(int=8)))
+    assert len(provider.log.all) == 2, "another tenant's answer is not ours"
+
+
+async def test_cache_is_shared_between_processes_and_not_needed(
+    world: World, provider: OpenAiEmulator, settings: Settings
+) -> None:
+    first, _ = await world.ask("экран разбит")
+    async with other_worker(settings) as (other, runtime):
+        again, scope = await other.ask("экран разбит")
+        assert (again, scope.report.steps) == (first, ["cache: ok"])
+        assert runtime.redis is not None
+        await runtime.redis.flushdb()
+        await other.ask("экран цел")
+    assert len(provider.log.all) == 2
+
+
+async def test_failed_answer_is_not_cached(world: World, provider: OpenAiEmulator) -> None:
+    provider.faults.add(Fault("truncated"), times=2)
+    with pytest.raises(Exception, match="stopped early"):
+        await world.ask("экран разбит")
+    assert (await world.ask("экран разбит"))[1].report.steps == ["big: ok"]
+
+
+async def test_budget_of_the_tenants_document_stops_calls(
+    world: World, runtime: Runtime, provider: OpenAiEmulator
+) -> None:
+    await tenant_with(runtime, {"models": {"day_budget_rub": 0}})
+    scope = CallScope(TENANT)
+    with pytest.raises(Permanent) as caught:
+        await world.ask("экран разбит", scope=scope)
+    assert caught.value.code == "budget"
+    assert scope.report.steps == ["big: budget", "small: budget"]
+    assert provider.log.all == []
+    assert await world.budget() == (0, 0)
+
+
+async def test_small_model_is_asked_when_the_big_one_is_too_dear(settings: Settings) -> None:
+    prices = {BIG: (1000.0, 10_000.0), SMALL: (1.0, 1.0)}
+    async with other_worker(settings, llm_prices=prices, llm_day_budget_rub=1) as (world, _):
+        _, scope = await world.ask("экран разбит")
+        assert scope.report.steps == ["big: budget", "small: ok"]
+        assert await world.budget() == (0, scope.report.cost_microrub)
+
+
+async def test_two_processes_never_spend_more_than_the_budget(world: World, clean_database: str) -> None:
+    spenders = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.contract.llm.spender", clean_database, str(TENANT), "300", "10", "2000",
+            stdout=asyncio.subprocess.PIPE, cwd=_ROOT,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    outputs = [(await spender.communicate())[0] for spender in spenders]
+    assert [spender.returncode for spender in spenders] == [0, 0]
+    granted = [int(output) for output in outputs]
+    assert sum(granted) == 200, granted
+    assert min(granted) > 0, "both took part"
+    assert await world.budget() == (2000, 0)
+
+
+async def test_calls_asked_together_take_what_is_left(settings: Settings, provider: OpenAiEmulator) -> None:
+    """Together they are too much for the budget; one by one some fit."""
+    provider.set_latency(1000, 1000)
+    provider.clock = held = ManualClock()
+    async with other_worker(settings, llm_day_budget_rub=2) as (world, _):
+        scopes = [CallScope(TENANT) for _ in range(40)]
+        asked = [asyncio.ensure_future(world.ask(f"экран {n}", scope=s, deadline_s=60)) for n, s in enumerate(scopes)]
+        await eventually(lambda: provider.in_flight + sum(task.done() for task in asked) == len(asked))
+        held.advance(1)
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        first = [scope.report.steps[0] for scope in scopes]
+        assert {"big: ok", "big: budget"} == set(first)
+        refused = [outcome for outcome in outcomes if not isinstance(outcome, tuple)]
+        assert refused
+        assert all(isinstance(outcome, Permanent) and outcome.code == "budget" for outcome in refused)
+        reserved, spent = await world.budget()
+        assert (reserved, spent) == (0, sum(scope.report.cost_microrub for scope in scopes))
+        assert 0 < spent <= 2_000_000
