@@ -11,7 +11,6 @@ import pytest
 
 from battcrm.devkit.emulators.base import Fault
 from battcrm.devkit.emulators.openai import OpenAiEmulator
-from battcrm.infra.llm.ledger import PostgresCallLog
 from battcrm.kit.clock import ManualClock
 from battcrm.kit.errors import Permanent
 from battcrm.models.calls import CallScope
@@ -43,38 +42,6 @@ async def test_answer_that_cannot_be_used_is_paid_for(world: World, provider: Op
     assert [row["model"] for row in costs] == [BIG, SMALL]
     assert all(row["cost_microrub"] > 0 for row in costs)
     assert sum(row["cost_microrub"] for row in costs) == scope.report.cost_microrub
-
-
-async def test_rows_wait_for_a_database_that_is_away_for_a_moment(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    flushed = PostgresCallLog._flush
-    failures = [ConnectionResetError("gone"), ConnectionResetError("gone")]
-
-    async def flaky(self: PostgresCallLog, records: object) -> object:
-        if failures:
-            raise failures.pop()
-        return await flushed(self, records)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(world.chat.later, "_clock", _Hasty())
-    log = _log_of(world)
-    monkeypatch.setattr(log._batcher, "_flush", lambda records: flaky(log, records))
-    await world.ask("экран разбит")
-    assert await world.rows() == [(BIG, "ok")]
-    assert failures == []
-
-
-class _Hasty:
-    async def sleep(self, _: float) -> None:
-        await asyncio.sleep(0)
-
-
-def _log_of(world: World) -> PostgresCallLog:
-    model = world.chat.model
-    while not isinstance(getattr(model, "_log", None), PostgresCallLog):
-        model = model._rungs[0].model if hasattr(model, "_rungs") else model._inner  # type: ignore[attr-defined]
-    found: PostgresCallLog = model._log  # type: ignore[attr-defined]
-    return found
 
 
 async def test_equal_question_is_answered_once_per_tenant(world: World, provider: OpenAiEmulator) -> None:
