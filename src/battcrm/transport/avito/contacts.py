@@ -13,7 +13,7 @@ _BARE: Final = re.compile(r"(?<![\d+\-])\(?9\d{2}\)?[\s\-]?\d{3}[\s\-]?\d{2}[\s\
 _HOST: Final = re.compile(
     r"(?i)(?:\b[a-z][a-z0-9+.\-]{1,20}://|\bwww\.)(?P<url>[^\s/?#]+)"
     r"|(?<![\w@.\-])(?P<bare>(?:[a-zа-яё0-9](?:[a-zа-яё0-9\-]{0,62})\.){1,4}"
-    r"(?:ru|рф|su|com|net|org|me|info|biz|shop|store|online|site|pro|by|kz|io|app|link|cc|tv))(?![\w\-])"
+    r"(?:ru|рф|su|com|net|org|me|info|biz|shop|store|online|site|by|kz|io|app|link|cc|tv))(?![\w\-])"
 )
 _NICK: Final = re.compile(r"(?<![\w.])@[A-Za-z][\w.]{3,}")
 _MAIL: Final = re.compile(r"[\w.+\-]+@[\w\-]+(?:\.[\w\-]+)+")
