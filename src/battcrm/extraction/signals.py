@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
+from battcrm.extraction.normalise import MAX_CHARS
 from battcrm.extraction.profanity import is_profane
 from battcrm.extraction.rules.line import Line
 from battcrm.extraction.rules.match import Hit, Word, class_of
@@ -57,6 +58,8 @@ _ENDING: Final = range(1, 4)
 _LONG_CHOICE: Final = 40
 _WORD: Final = re.compile(r"\w+")
 _DISGUISED: Final = re.compile(r"\w+[@*$][\w@*$]+")
+_PHONE_TEXT: Final = 2_000
+"""Longer texts are pasted documents: their numbers are not the client's own."""
 _MIN_LETTERS: Final = 12
 _CYRILLIC: Final = re.compile("[\u0400-\u04ff]")
 _UKRAINIAN: Final = re.compile(r"[іїєґ]", re.IGNORECASE)
@@ -64,6 +67,7 @@ _UKRAINIAN: Final = re.compile(r"[іїєґ]", re.IGNORECASE)
 
 def read_signals(texts: Sequence[str], line: Line, hits: Sequence[Hit], *, translit: bool) -> Signals:
     """Signals of a turn. `hits` are the standing hits of the book `signal`."""
+    texts = [text[:MAX_CHARS] for text in texts]
     said = {hit.rule.value for hit in hits}
     whole = "\n".join(texts)
     polite = _small_talk(line)
@@ -151,7 +155,7 @@ def find_phones(texts: Sequence[str]) -> tuple[str, ...]:
     """Phones in E.164, region RU, in order of appearance without repeats."""
     found: dict[str, None] = {}
     for text in texts:
-        if _PHONE_LIKE.search(text):
+        if len(text) <= _PHONE_TEXT and _PHONE_LIKE.search(text):
             found.update(dict.fromkeys(_phones_in(text)))
     return tuple(found)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from battcrm.extraction.rules.line import Line
@@ -32,6 +32,7 @@ _WITHIN: Final = {"button": "keyboard"}
 """What is only a part of the other: keys are not buttons of their own."""
 _INSIDES: Final = frozenset({"button", "housing", "keyboard"})
 _PLACES: Final = frozenset({"screen", "button", "housing", "keyboard"})
+_NEAR: Final = 200
 _AT: Final = frozenset({"на", "из", "под", "в", "по", "при", "через", "от"})
 
 
@@ -41,7 +42,26 @@ def standing(hits: Sequence[Hit], *, loose_cover: bool = True) -> list[Hit]:
     Over exactly the same words `none` wins, then the rule that names more of them. Without `loose_cover` a pattern with
     gaps takes words only from hits that say the same: what stands in its gaps may be the real wish.
     """
-    return [hit for hit in hits if not any(_beats(other, hit, loose_cover) for other in hits if other is not hit)]
+    ordered = sorted(hits, key=lambda hit: (hit.first, hit.last))
+    widest = max((hit.last - hit.first for hit in ordered), default=0)
+    return [
+        hit
+        for at, hit in enumerate(ordered)
+        if not any(_beats(o, hit, loose_cover) for o in _around(ordered, at, widest))
+    ]
+
+
+def _around(ordered: Sequence[Hit], at: int, widest: int) -> Iterator[Hit]:
+    """Hits that may cover the one at `at`: those that start no later. Work does not grow with the text."""
+    hit = ordered[at]
+    for other in reversed(ordered[:at] if at < _NEAR else ordered[at - _NEAR : at]):
+        if hit.first - other.first > widest:
+            break
+        yield other
+    for index in range(at + 1, len(ordered)):
+        if ordered[index].first > hit.first:
+            break
+        yield ordered[index]
 
 
 def _beats(other: Hit, hit: Hit, loose_cover: bool) -> bool:
