@@ -90,7 +90,7 @@ class GraphContextReader:
         """Never raises but for cancellation. Prices are there even when the graph is not; `unavailable` tells."""
         started = self._clock.monotonic()
         shared_key = (query.tenant_id, query.brand, query.model, query.repair_types)
-        history = self._histories.get((query.tenant_id, query.client_id), started)
+        history = () if query.newcomer else self._histories.get((query.tenant_id, query.client_id), started)
         shared = self._shared.get(shared_key, started) if query.model else _NOTHING
         quotes = self._quotes.get(_price_key(query), started) if _priced(query) else ()
         problems: list[str] = []

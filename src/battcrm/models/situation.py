@@ -170,6 +170,7 @@ class ContextQuery:
     min_repairs: int = 5
     window_days: int = 180
     price_max_age_days: int = 60
+    newcomer: bool = False  # wrote for the first time just now: there is no history to look for
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ from battcrm.pipeline.ports import (
 from battcrm.pipeline.turn_types import AppealChange, Branch, TurnInput, TurnOutcome
 
 _LOOP_WINDOW: Final = timedelta(seconds=90)
+_NEWCOMER: Final = timedelta(minutes=10)
 _MAX_DEVICES: Final = 3
 _CHOSEN: Final = "chosen_appeal"
 _NOTHING: Final = Plan(Action.SILENCE, "nothing_to_answer")
@@ -146,14 +147,16 @@ class TurnEngine:
         wish = known.appeal_type.value if known.appeal_type else None
         if wish not in (AppealType.REPAIR, AppealType.STATUS, AppealType.WARRANTY, AppealType.PURCHASE):
             return _UNUSED
+        now = self._clock.now()
         query = ContextQuery(
+            newcomer=not turn.appeals and now - turn.known_since < _NEWCOMER,
             tenant_id=turn.dialog.tenant_id,
             client_id=turn.client_id,
             brand=known.brand.value if known.brand else None,
             model=known.model.value if known.model else None,
             repair_types=tuple(f.value for f in known.repair_types),
             part_owner=known.part_owner.value if known.part_owner else None,
-            now=self._clock.now(),
+            now=now,
             **self._layers.query_limits(turn.tenancy.config),
         )
         return await self._layers.graph.fetch(query)

@@ -18,7 +18,7 @@ from battcrm.pipeline.turn_types import ClientInput, DialogView, TurnInput
 _LIMIT: Final = 24
 
 _DIALOGS: Final = """
-SELECT c.tenant_id, c.client_id, c.display_name, c.locale, c.do_not_contact, c.merged_into,
+SELECT c.tenant_id, c.client_id, c.display_name, c.locale, c.do_not_contact, c.merged_into, c.created_at,
        d.dialog_id, d.channel_id, ch.kind AS channel_kind, d.external_chat_id, d.type, d.identity_id, d.version,
        d.last_seq, d.answered_seq, d.due_at, d.window_expires_at
 FROM unnest($1::uuid[], $2::uuid[]) AS k(tenant_id, client_id)
@@ -149,6 +149,7 @@ def _turn_input(
         locale=row["locale"],
         do_not_contact=row["do_not_contact"],
         merged=row["merged_into"] is not None,
+        known_since=row["created_at"],
         dialog=dialog,
         messages=_in_episode(messages.get(dialog.dialog_id, ()), dialog, appeals),
         appeals=tuple(appeals),

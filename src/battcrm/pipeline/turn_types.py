@@ -52,6 +52,7 @@ class TurnInput:
     locale: str
     do_not_contact: bool
     merged: bool
+    known_since: datetime
     dialog: DialogView
     messages: tuple[TurnMessage, ...]
     appeals: tuple[AppealView, ...]

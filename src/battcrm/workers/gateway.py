@@ -10,12 +10,11 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Router
 
 from battcrm.infra.postgres import UNAVAILABLE
 from battcrm.infra.telemetry import exposition
 from battcrm.transport.door import Door
-from battcrm.transport.gateway import Gateway
+from battcrm.transport.gateway import PREFIX, Gateway
 from battcrm.transport.webchat.feed import DoorOfChat, PgChatAccounts, PgChatFeed
 from battcrm.transport.webchat.routes import WebchatRoutes
 from battcrm.workers.runtime import Runtime
@@ -25,11 +24,11 @@ App = Callable[[Scope, Any, Any], Awaitable[None]]
 
 
 class GatewayApp:
-    """ASGI: hooks go straight to the door's small router, everything else through FastAPI."""
+    """ASGI: hooks go straight to the door, everything else through FastAPI."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.door = Door(runtime.pool, runtime.clock, runtime.ids, runtime.wakeups)
-        self._hooks = Router(Gateway(self.door, runtime.channels).routes())
+        self._hooks = Gateway(self.door, runtime.channels)
         self.chat = WebchatRoutes(
             PgChatAccounts(runtime.channels),
             DoorOfChat(self.door),
@@ -40,7 +39,7 @@ class GatewayApp:
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Dispatch one connection."""
-        if scope["type"] == "http" and scope["path"].startswith("/hook/"):
+        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
             await self._hooks(scope, receive, send)
         else:
             await self._app(scope, receive, send)
@@ -91,6 +90,7 @@ async def run(runtime: Runtime) -> None:
         access_log=False,
         lifespan="off",
         http="httptools",
+        proxy_headers=False,
         loop="none",
         timeout_keep_alive=75,
         timeout_graceful_shutdown=10,

@@ -43,6 +43,7 @@ def per_message(before: Sample, after: Sample, messages: int) -> dict[str, float
     return {
         name: round((after.cpu_s[name] - before.cpu_s.get(name, 0.0)) * 1000 / max(1, messages), 3)
         for name in after.cpu_s
+        if after.cpu_s[name] >= before.cpu_s.get(name, 0.0)
     }
 
 
