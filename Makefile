@@ -18,6 +18,11 @@ PY := $(BIN)/python
 PYTEST := $(PY) -m pytest
 # A uv of the machine serves as well; otherwise pip puts one into .tools, which no system forbids.
 UV := $(or $(shell sh -c 'command -v uv' 2>/dev/null),.tools/uv/bin/uv)
+# Trust what this system trusts (a company's own authority, say), where it says what that is; else uv's own list.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt),)
+export UV_SYSTEM_CERTS ?= true
+export UV_NATIVE_TLS ?= true
+endif
 INSTALL := UV_PYTHON_DOWNLOADS=never $(UV) pip install -q
 VOCABULARY := $(wildcard src/battcrm/extraction/gazetteer/*.py src/battcrm/extraction/gazetteer/data/*.tsv)
 EXPORT := export -q --no-emit-project --no-header --format requirements-txt
