@@ -1,26 +1,38 @@
-"""`battcrm demo`: the whole system on sample dialogues, then open for visitors."""
+"""`battcrm demo`: servers and imports at the same time, then the performance.
+
+Only light modules are imported here: what takes seconds to load does so while the servers start.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import json
 import signal
-import sys
-from typing import Any, Final
+import socket
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Final
 
+import psutil
 from rich.console import Console
 
-from battcrm.devkit.demo.guests import Guest, TelegramGuest, WebGuest
-from battcrm.devkit.demo.play import Player, Result
-from battcrm.devkit.demo.script import Dialogue, load_dialogues
-from battcrm.devkit.demo.show import show_addresses, show_end, show_result
-from battcrm.devkit.demo.world import World, demo_settings, world
-from battcrm.infra.telemetry import configure_logging
+from battcrm.infra import embedded
 from battcrm.kit.clock import SystemClock
-from battcrm.services.operator import Operators
+from battcrm.kit.errors import BattError, Permanent
+from battcrm.settings import Settings, load_settings
 
-_CHATS: Final = 1000
+_HEAVY: Final = ("battcrm.devkit.demo.performance", "battcrm.workers.gateway", "battcrm.workers.ai_worker")
+
+
+class SinceStart:
+    """Seconds since the operating system started this process, imports included."""
+
+    def __init__(self) -> None:
+        self._clock = SystemClock()
+        self._started = psutil.Process().create_time()
+
+    def seconds(self) -> float:
+        """Until now."""
+        return max(0.0, self._clock.now().timestamp() - self._started)
 
 
 def run(*, once: bool, as_json: bool) -> int:
@@ -35,67 +47,59 @@ def run(*, once: bool, as_json: bool) -> int:
 
 
 async def _run(*, once: bool, as_json: bool) -> int:
-    clock = SystemClock()
-    began = clock.monotonic()
-    console = Console(stderr=as_json, highlight=False)
+    began = SinceStart()
     settings = demo_settings()
-    configure_logging("warning", "text", "demo")
+    console = Console(stderr=as_json, highlight=False)
     stop = _stop_on_signals()
+    try:
+        async with AsyncExitStack() as stack:
+            await _prepare(settings, console, stack)
+            from battcrm.devkit.demo.performance import perform
+            from battcrm.infra.telemetry import configure_logging
+
+            configure_logging("warning", "text", "demo")
+            return await perform(settings, console, stop, began, once=once, as_json=as_json)
+    except BaseExceptionGroup as group:
+        expected = group.subgroup(BattError)
+        if expected is None:
+            raise
+        raise _first(expected) from group
+
+
+async def _prepare(settings: Settings, console: Console, stack: AsyncExitStack) -> None:
+    """Servers that no URL replaces; meanwhile the imports."""
     with console.status("запуск") as status:
-        async with world(settings, lambda name, state: status.update(f"{name}: {state}")) as opened:
-            ready = clock.monotonic() - began
-            status.update("диалоги")
-            results, first = await _perform(opened, console, stop)
-            first_answer = ready + first
-            status.stop()
-            right = len(results) > 0 and all(result.right for result in results) and not stop.is_set()
-            if as_json:
-                _print_json(results, ready, first_answer)
-            show_end(console, results, first_answer, ready)
-            if not once and not stop.is_set():
-                show_addresses(console, opened)
-                await stop.wait()
-    return 0 if right or not once else 1
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_servers(settings, status.update, stack))
+            group.create_task(asyncio.to_thread(_load))
 
 
-async def _perform(opened: World, console: Console, stop: asyncio.Event) -> tuple[list[Result], float]:
-    """All dialogues at the same time, as in a shop; shown in order. Returns seconds to the first answer, too."""
-    clock = opened.runtime.clock
-    results: list[Result] = []
-    first = 0.0
-    base = int(clock.now().timestamp()) * _CHATS
-    async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(_play(opened, dialogue, base + place)) for place, dialogue in enumerate(load_dialogues())
-        ]
-        stopping = group.create_task(stop.wait())
-        for number, task in enumerate(tasks, 1):
-            await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                break
-            result = task.result()
-            results.append(result)
-            show_result(console, number, result)
-        for pending in (*tasks, stopping):
-            pending.cancel()
-    answered = [p.seconds for r in results for p in r.played[:1] if p.replies]
-    first = min(answered, default=0.0)
-    return results, first
+async def _servers(settings: Settings, say: Callable[[str], None], stack: AsyncExitStack) -> None:
+    if settings.embedded:
+        running = await embedded.start(
+            settings.home, which=settings.embedded, on_progress=lambda name, state: say(f"{name}: {state}")
+        )
+        stack.push_async_callback(running.stop)
 
 
-async def _play(opened: World, dialogue: Dialogue, chat: int) -> Result:
-    runtime, shop = opened.runtime, opened.shop
-    operators = Operators(runtime.pool, runtime.clock, runtime.ids, runtime.wakeups, runtime.configs)
-    guest: Guest
-    if dialogue.channel == "telegram":
-        channel = shop.telegram.account.channel_id
-        guest = TelegramGuest(opened.telegram, opened.bot_token, chat, dialogue.client)
-    else:
-        channel = shop.webchat.account.channel_id
-        guest = WebGuest(opened.http, opened.chat_url, dialogue.client, runtime.ids)
-        await guest.enter()
-    player = Player(runtime.pool, runtime.clock, operators, shop.tenant_id, channel)
-    return await player.play(dialogue, guest)
+def _load() -> None:
+    from importlib import import_module
+
+    for name in _HEAVY:
+        import_module(name)
+
+
+def _first(group: BaseExceptionGroup[BattError]) -> BattError:
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found if isinstance(found, BattError) else Permanent(str(found))
+
+
+def demo_settings() -> Settings:
+    """Settings from the environment, with a gateway port that is free."""
+    settings = load_settings()
+    return settings.model_copy(update={"gateway_port": _free_port(settings.gateway_host, settings.gateway_port)})
 
 
 def _stop_on_signals() -> asyncio.Event:
@@ -106,28 +110,15 @@ def _stop_on_signals() -> asyncio.Event:
     return stop
 
 
-def _print_json(results: list[Result], ready: float, first_answer: float) -> None:
-    document: dict[str, Any] = {
-        "right": sum(result.right for result in results),
-        "dialogues": [_plain(result) for result in results],
-        "ready_seconds": round(ready, 2),
-        "first_answer_seconds": round(first_answer, 2),
-    }
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, default=str) + "\n")
-
-
-def _plain(result: Result) -> dict[str, Any]:
-    return {
-        "title": result.dialogue.title,
-        "right": result.right,
-        "steps": [
-            {
-                "act": played.step.model_dump(exclude_defaults=True, exclude={"expect"}),
-                "seconds": round(played.seconds, 2),
-                "turns": [dataclasses.asdict(turn) for turn in played.turns],
-                "replies": [dataclasses.asdict(reply) for reply in played.replies],
-                "wrong": list(played.wrong),
-            }
-            for played in result.played
-        ],
-    }
+def _free_port(host: str, wanted: int) -> int:
+    """The wanted port, or any free one when it is taken."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            found: int = probe.getsockname()[1]
+            return found
+    raise Permanent(f"no port is free on {host}", code="no_port")

@@ -1,30 +1,37 @@
-"""Everything a demonstration needs, in one process: servers, shop, emulated Telegram, all roles."""
+"""Everything a demonstration needs on running servers: shop, emulated Telegram, all roles in this process."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
+from battcrm.devkit.demo.history import DEVICES
 from battcrm.devkit.demo.shop import Shop, open_shop
 from battcrm.devkit.emulators.telegram import TelegramEmulator
-from battcrm.infra import embedded
+from battcrm.graph.context import GraphContextReader
+from battcrm.graph.pricing_source import PostgresPricing
 from battcrm.infra.http import AioHttp
 from battcrm.infra.migrate import upgrade
 from battcrm.infra.partitions import maintain
 from battcrm.infra.postgres import open_pool
 from battcrm.kit.clock import SystemClock
 from battcrm.kit.errors import BattError, Permanent
-from battcrm.settings import Settings, load_settings
+from battcrm.models.situation import ContextQuery
+from battcrm.settings import Settings
 from battcrm.transport.telegram.lifecycle import TelegramLifecycle
+from battcrm.workers.layers import open_graph
 from battcrm.workers.runtime import Runtime, connect, locate
 from battcrm.workers.supervise import ALL, run_until
 
 Progress = Callable[[str, str], None]
 _READY: Final = 20.0
+_EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_UPDATES_A_SECOND: Final = 16
+_WARM_UP: Final = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +55,10 @@ class World:
         return f"{self.gateway_url}/chat/{self.shop.webchat.account.channel_id}"
 
 
-def demo_settings() -> Settings:
-    """Settings from the environment, with a gateway port that is free."""
-    settings = load_settings()
-    return settings.model_copy(update={"gateway_port": _free_port(settings.gateway_host, settings.gateway_port)})
-
-
 @asynccontextmanager
 async def world(settings: Settings, progress: Progress) -> AsyncIterator[World]:
     """Start what is not running yet, hand it over, stop what was started."""
     async with AsyncExitStack() as stack:
-        await _servers(settings, progress, stack)
         progress("schema", "migrating")
         await _schema((await locate(settings)).owner_url)
         runtime = await stack.enter_async_context(connect(settings, name="battcrm-demo", minimum=2))
@@ -67,21 +67,19 @@ async def world(settings: Settings, progress: Progress) -> AsyncIterator[World]:
         progress("shop", "seeding")
         token = settings.telegram_bot_token.get_secret_value() if settings.telegram_bot_token else None
         shop = await open_shop(runtime, telegram.url, token)
-        telegram.add_bot(shop.telegram.account.secrets["token"], "lesnaya_bot")
+        bot = telegram.add_bot(shop.telegram.account.secrets["token"], "lesnaya_bot")
+        # A platform never uses an update's number twice, and the shop remembers those of earlier runs.
+        bot.next_update = int((runtime.clock.now() - _EPOCH).total_seconds()) * _UPDATES_A_SECOND
         url = f"http://{settings.gateway_host}:{settings.gateway_port}"
         opened = World(runtime, shop, telegram, http, url)
         progress("roles", "starting")
         await stack.enter_async_context(_roles(runtime))
-        await _ready(opened)
-        await _connect_bot(opened)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_warm_up(opened))
+            await _ready(opened)
+            await _connect_bot(opened)
         progress("roles", "ready")
         yield opened
-
-
-async def _servers(settings: Settings, progress: Progress, stack: AsyncExitStack) -> None:
-    if settings.embedded:
-        running = await embedded.start(settings.home, which=settings.embedded, on_progress=progress)
-        stack.push_async_callback(running.stop)
 
 
 async def _schema(owner_url: str) -> None:
@@ -119,23 +117,32 @@ async def _ready(opened: World) -> None:
     raise Permanent("the gateway did not start", code="gateway")
 
 
+async def _warm_up(opened: World) -> None:
+    """The graph server's first query takes long; let it not be a client's. A server that is away is no obstacle."""
+    graph = open_graph(opened.runtime)
+    if graph is None:
+        return
+    runtime = opened.runtime
+    reader = GraphContextReader(graph, PostgresPricing(runtime.pool), runtime.clock, deadline=_WARM_UP)
+    try:
+        for device in DEVICES[:3]:
+            query = ContextQuery(
+                tenant_id=opened.shop.tenant_id,
+                client_id=runtime.ids.new(),
+                brand=device.brand,
+                model=device.model,
+                repair_types=("screen",),
+                part_owner=None,
+                now=runtime.clock.now(),
+            )
+            await reader.fetch(query)
+    finally:
+        await graph.close()
+
+
 async def _connect_bot(opened: World) -> None:
     """Register the webhook the way a real bot's is registered."""
     telegram = opened.shop.telegram
     account = telegram.account
     lifecycle = TelegramLifecycle(account, opened.runtime.http.for_settings(account.settings))
     await lifecycle.connect(f"{opened.gateway_url}/hook/telegram/{account.channel_id}/{telegram.hook_key}")
-
-
-def _free_port(host: str, wanted: int) -> int:
-    """The wanted port, or any free one when it is taken."""
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError:
-                continue
-            found: int = probe.getsockname()[1]
-            return found
-    raise Permanent(f"no port is free on {host}", code="no_port")
