@@ -152,7 +152,8 @@ def _addressee(author: dict[str, Any], recipient: dict[str, Any]) -> str | None:
 
 
 def _conversation(recipient: dict[str, Any], person: str | None, *, ours: bool = False) -> Conversation | None:
-    kind = _TYPES.get(text(recipient.get("chat_type")) or "", "private")
+    named = text(recipient.get("chat_type"))
+    kind = _TYPES.get(named, "group") if named else "private"
     chat = ident(recipient.get("chat_id"))
     if chat is not None:
         return Conversation(chat, kind)
