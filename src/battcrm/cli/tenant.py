@@ -8,11 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
+from battcrm.cli import tenant_config
 from battcrm.services.tenants import Tenants, TenantView
 from battcrm.settings import load_settings
 from battcrm.workers.runtime import Runtime, connect
 
 app = typer.Typer(help="Tenants and their configuration.", no_args_is_help=True)
+app.add_typer(tenant_config.app, name="config")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 

@@ -34,6 +34,17 @@ class Wakeups:
             self._pending.add(name)
             self._publisher.set()
 
+    async def flush(self) -> None:
+        """Publish what waits, now: for short-lived commands, which never `run`. Without Redis nothing happens."""
+        if self._redis is None or not self._pending:
+            return
+        names, self._pending = self._pending, set()
+        try:
+            for name in names:
+                await self._redis.publish(PREFIX + name, b"1")
+        except (RedisError, OSError) as error:
+            log.warning("wakeups.lost", error=type(error).__name__)
+
     def listen(self, name: str, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back on every signal; returns the function that stops it."""
         self._listeners.setdefault(name, []).append(callback)

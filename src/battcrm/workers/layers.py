@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
@@ -28,6 +29,12 @@ from battcrm.response.router import RuleResponseRouter
 from battcrm.response.settings import ResponseSettings
 from battcrm.transport.registry import manifest_of
 from battcrm.workers.runtime import Runtime
+
+
+def load_sections() -> None:
+    """Every layer's section of the tenant document is registered once this module has been imported."""
+    for name in ("battcrm.pipeline.intents", "battcrm.models.calls"):
+        importlib.import_module(name)
 
 
 def settle_memory() -> None:
