@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from datetime import date
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -11,6 +12,8 @@ import pytest
 
 from battcrm.devkit.emulators.base import Fault
 from battcrm.devkit.emulators.openai import OpenAiEmulator
+from battcrm.infra.llm.budget import PostgresBudget, Wish
+from battcrm.infra.llm.later import Later
 from battcrm.kit.clock import ManualClock
 from battcrm.kit.errors import Permanent
 from battcrm.models.calls import CallScope
@@ -109,6 +112,14 @@ async def test_two_processes_never_spend_more_than_the_budget(world: World, clea
     assert sum(granted) == 200, granted
     assert min(granted) > 0, "both took part"
     assert await world.budget() == (2000, 0)
+
+
+async def test_wishes_of_one_batch_are_granted_as_far_as_they_go(world: World) -> None:
+    book = PostgresBudget(world.pool, Later(ManualClock()))
+    day = date(2026, 1, 5)
+    wishes = [Wish(tenant, day, 10, 35) for _ in range(6) for tenant in (TENANT, UUID(int=8))]
+    granted = await asyncio.gather(*(book.reserve(wish) for wish in wishes))
+    assert granted == [True] * 6 + [False] * 6
 
 
 async def test_calls_asked_together_take_what_is_left(settings: Settings, provider: OpenAiEmulator) -> None:

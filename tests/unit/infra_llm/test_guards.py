@@ -159,13 +159,19 @@ async def test_waiter_leaves_at_its_deadline_and_takes_no_room_with_it() -> None
 async def test_room_handed_to_a_cancelled_waiter_goes_to_the_next() -> None:
     limit, model, _ = limited(2)
     model.gate.clear()
-    running = [asyncio.ensure_future(limit.complete(question())) for _ in range(2)]
-    waiters = [asyncio.ensure_future(limit.complete(question(f"w{n}"))) for n in range(2)]
+    waiters: list[asyncio.Task[object]] = []
+
+    async def ends_and_cancels() -> None:
+        await limit.complete(question())
+        waiters[0].cancel()  # in the very step in which the room was handed over
+
+    running = [asyncio.ensure_future(ends_and_cancels()) for _ in range(2)]
     await eventually(lambda: model.running == 2)
-    for task in running:
-        task.add_done_callback(lambda _: waiters[0].cancel())
+    waiters += [asyncio.create_task(limit.complete(question(f"w{n}"))) for n in range(2)]
+    await asyncio.sleep(0)
     model.gate.set()
     await asyncio.gather(*running)
-    await asyncio.gather(*waiters, return_exceptions=True)
-    assert await asyncio.gather(*(limit.complete(question()) for _ in range(2))) == [ANSWER] * 2
+    assert isinstance((await asyncio.gather(*waiters, return_exceptions=True))[0], asyncio.CancelledError)
+    async with asyncio.timeout(5):
+        assert await asyncio.gather(*(limit.complete(question()) for _ in range(2))) == [ANSWER] * 2
     assert limit._running == 0

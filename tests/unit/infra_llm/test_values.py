@@ -12,9 +12,9 @@ import pytest
 
 from battcrm.devkit.emulators.openai.answers import answer_for
 from battcrm.extraction.prompts.loader import load_prompt
-from battcrm.infra.llm.base import Usage
+from battcrm.infra.llm.base import BadAnswer, Usage
 from battcrm.infra.llm.prices import PriceTable
-from battcrm.infra.llm.replies import error_for, retry_after
+from battcrm.infra.llm.replies import answer_of, error_for, retry_after
 from battcrm.infra.llm.schema import broken_at, sendable
 from battcrm.kit.errors import AuthExpired, BattError, Invalid, Permanent, RateLimited, Transient
 from battcrm.settings import load_settings
@@ -101,6 +101,25 @@ def test_errors_of_the_provider_in_our_words(status: int, body: Any, kind: type[
 def test_provider_texts_are_not_repeated() -> None:
     error = error_for(400, {}, {"error": {"message": "мой телефон +7 900", "code": "bad"}})
     assert "900" not in error.text
+
+
+@pytest.mark.parametrize(
+    ("document", "why"),
+    [
+        ({"choices": [{"message": {"content": None, "refusal": "no"}, "finish_reason": "stop"}]}, "refused"),
+        ({"choices": [{"message": {"content": "{}"}, "finish_reason": "content_filter"}]}, "stopped early"),
+        ({"choices": [{"message": {"content": "{"}, "finish_reason": "stop"}]}, "not JSON"),
+        ({"choices": [{"message": {"content": "[]"}, "finish_reason": "stop"}]}, "breaks the schema"),
+        ({"choices": []}, "not a completion"),
+        ([], "not a completion"),
+    ],
+)
+def test_answers_that_are_none_say_why_and_what_they_cost(document: Any, why: str) -> None:
+    if isinstance(document, dict) and document["choices"]:
+        document = document | {"usage": {"prompt_tokens": 9, "completion_tokens": 2}}
+    with pytest.raises(BadAnswer, match=why) as caught:
+        answer_of(document, {"openai-processing-ms": "12"}, question(), 20.0)
+    assert caught.value.usage == (Usage(9, 2, 12.0) if "usage" in document else Usage())
 
 
 @pytest.mark.parametrize(

@@ -59,8 +59,8 @@ class ChatRequest:
 
     @property
     def digest(self) -> str:
-        """Names the whole question, tenant included: equal digests may share an answer."""
-        whole = [str(self.scope.tenant_id), self.schema_name, self.temperature, list(self.messages), self.schema]
+        """Names the whole question; within one tenant, equal digests may share an answer."""
+        whole = [self.schema_name, self.temperature, list(self.messages), self.schema]
         return hashlib.blake2b(dumps(whole), digest_size=16).hexdigest()
 
 
