@@ -38,7 +38,7 @@ _REWRITE: Final = """
 UPDATE tenant_config SET document = $3, author = $4, created_at = $5 WHERE tenant_id = $1 AND version = $2
 """
 _PUBLISH: Final = """
-UPDATE tenant_config SET state = 'published', published_at = $3 WHERE tenant_id = $1 AND version = $2
+UPDATE tenant_config SET state = 'published', published_at = $3, author = $4 WHERE tenant_id = $1 AND version = $2
 """
 _POINT: Final = "UPDATE tenant SET config_version = $2 WHERE tenant_id = $1"
 
@@ -125,7 +125,7 @@ class Configuration:
             if row is None:
                 raise Conflict("there is no draft to publish", code="no_draft")
             self._registry.validate(row["document"])
-            await connection.execute(_PUBLISH, tenant_id, row["version"], self._clock.now())
+            await connection.execute(_PUBLISH, tenant_id, row["version"], self._clock.now(), author)
             await self._point(connection, tenant_id, row["version"])
         self._wakeups.notify(WAKE)
         return await self.get(tenant_id, row["version"])
