@@ -59,7 +59,7 @@ WHERE i.tenant_id = p.tenant_id AND i.inbox_id = p.inbox_id
 RETURNING i.tenant_id, i.inbox_id, i.channel_id, i.raw_id, i.payload, i.received_at, i.attempts
 """
 POSTPONE: Final = """
-UPDATE inbox SET attempts = attempts + 1, ready_at = $3 WHERE tenant_id = $1 AND inbox_id = $2 RETURNING attempts
+UPDATE inbox SET ready_at = $3 WHERE tenant_id = $1 AND inbox_id = $2 RETURNING attempts
 """
 BURY: Final = """
 WITH gone AS (
