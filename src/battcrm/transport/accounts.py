@@ -86,7 +86,8 @@ class ChannelDirectory:
             channel_id=channel_id,
             kind=row["kind"],
             account_ref=row["account_ref"],
-            secrets=self._vault.open(row["secrets"], channel_id.bytes),
+            # For platforms that sign nothing the address itself is the proof (transport/avito/verify.py).
+            secrets={**self._vault.open(row["secrets"], channel_id.bytes), "hook_key": row["hook_key"]},
             settings=row["settings"],
         )
         return Connected(account, row["title"], row["hook_key"], row["state"], row["gate_until"])
