@@ -32,6 +32,8 @@ UNAVAILABLE: Final = (
     asyncpg.SerializationError,
     asyncpg.LockNotAvailableError,
     asyncpg.InsufficientResourcesError,
+    # A server that stops says so and closes: a statement between the two finds the driver half-way through the news.
+    asyncpg.InternalClientError,
 )
 
 

@@ -1,0 +1,96 @@
+"""A turn without any layer: it says back what it covers, so that the messenger's log alone tells what was answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from battcrm.kit.clock import Clock
+from battcrm.kit.ids import IdFactory
+from battcrm.models.facts import Hypothesis, Reading
+from battcrm.models.situation import Action, Draft, GraphFacts, Plan, Routing
+from battcrm.pipeline.turn import TurnEngine
+from battcrm.pipeline.turn_types import AppealChange, Branch, TurnInput, TurnOutcome
+
+_UNUSED: Final = GraphFacts(unavailable="not_asked")
+
+
+@dataclass
+class Gate:
+    """Where turns think. `hold` stops new ones until `release`; `overlaps` names clients worked on twice at once."""
+
+    hold: bool = False
+    thinking: dict[UUID, datetime] = field(default_factory=dict)
+    overlaps: list[UUID] = field(default_factory=list)
+    started: int = 0
+    fail: int = 0
+    _release: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def release(self) -> None:
+        """Let the held turns go on, and hold no more."""
+        self.hold = False
+        self._release.set()
+        self._release = asyncio.Event()
+
+    async def passed(self) -> None:
+        """Return when this turn may go on."""
+        if self.hold:
+            await self._release.wait()
+
+
+class EchoEngine(TurnEngine):
+    """Answers `covered|part|text,text`; two messages when it covers an even number, to have parts."""
+
+    def __init__(self, clock: Clock, ids: IdFactory, gate: Gate) -> None:
+        self._clock = clock
+        self._ids = ids
+        self._gate = gate
+
+    async def run(self, turn: TurnInput) -> TurnOutcome:
+        """Think while the gate is closed, then echo."""
+        now = self._clock.now()
+        leased = self._gate.thinking.get(turn.client_id)
+        if leased is not None and leased > now:
+            self._gate.overlaps.append(turn.client_id)
+        self._gate.thinking[turn.client_id] = turn.claim.row["lease_until"]
+        self._gate.started += 1
+        try:
+            await self._gate.passed()
+            if self._gate.fail:
+                self._gate.fail -= 1
+                raise RuntimeError("the engine broke")
+        finally:
+            if self._gate.thinking.get(turn.client_id) == turn.claim.row["lease_until"]:
+                del self._gate.thinking[turn.client_id]
+        return TurnOutcome(turn, self._ids.new(), now, (self._echo(turn),))
+
+    def compose_plainly(self, turn: TurnInput, _plan: Plan) -> tuple[Draft, ...]:
+        """The same echo: a turn that gave up must cover its messages too."""
+        return _drafts(turn)
+
+    def change_for(self, _turn: TurnInput, _routing: Routing, _known: Hypothesis, _plan: Plan) -> AppealChange | None:
+        """No appeals here."""
+        return None
+
+    def outcome(self, turn: TurnInput, branches: tuple[Branch, ...]) -> TurnOutcome:
+        """An outcome made elsewhere."""
+        return TurnOutcome(turn, self._ids.new(), self._clock.now(), branches)
+
+    def _echo(self, turn: TurnInput) -> Branch:
+        drafts = _drafts(turn)
+        plan = Plan(Action.AUTO if drafts else Action.SILENCE, "echo")
+        routing = Routing("none", None, "echo", 1.0)
+        return Branch(routing, Reading((Hypothesis(),)), Hypothesis(), None, _UNUSED, plan, drafts)
+
+
+def _drafts(turn: TurnInput) -> tuple[Draft, ...]:
+    fresh = [m.text for m in turn.messages if m.fresh and m.kind != "reaction"]
+    if not fresh:
+        return ()
+    covered = turn.dialog.last_seq
+    texts: Sequence[Sequence[str]] = (fresh,) if len(fresh) % 2 else (fresh[:1], fresh[1:])
+    return tuple(Draft(f"{covered}|{part}|{','.join(spoken)}") for part, spoken in enumerate(texts))
