@@ -40,6 +40,7 @@ async def test_what_the_operator_answered_is_not_answered_again_by_the_bot(shop:
     await shop.answers()
     await shop.hears("алло")
     await shop.operators.reply(shop.tenant_id, 1, "Смотрю")
+    assert (await shop.rows("SELECT due_at FROM dialog WHERE tenant_id = $1"))[0]["due_at"] is None
     await shop.answers()
     await shop.delivers()
     assert [author for author, _ in await shop.outgoing()] == ["bot", "operator"]
