@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from battcrm.pipeline.debounce import due_at, extended_by_typing, is_bare_thanks
 from battcrm.pipeline.settings import DialogSettings
 from battcrm.resolution.directory import Arrival, DialogState, Resolved
 
+HOLD: Final = timedelta(seconds=6)
 SPOKEN: Final = frozenset({Kind.MESSAGE, Kind.BUTTON, Kind.START, Kind.UNSUPPORTED, Kind.CALL})
 STATUS_ORDER: Final = ("pending", "sent", "delivered", "read", "failed")
 
@@ -48,6 +49,17 @@ class Change:
     external_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A stored message of which something is still to be fetched: files, or content that its event left out."""
+
+    message_id: UUID
+    dialog: DialogState
+    content: dict[str, Any]
+    hydrate: bool
+    wanted_at: datetime | None
+
+
 @dataclass(slots=True)
 class IntakePlan:
     """Everything one transaction will write."""
@@ -61,14 +73,24 @@ class IntakePlan:
     phones: list[tuple[DialogState, str, bool]] = field(default_factory=list)
     orphans: list[Arrival] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    follow_ups: list[FollowUp] = field(default_factory=list)
 
 
 class IntakePlanner:
-    """Turns resolved arrivals into a plan. Keeps no state between batches."""
+    """Turns resolved arrivals into a plan. Keeps no state between batches.
 
-    def __init__(self, ids: IdFactory, settings_of: Callable[[UUID], DialogSettings]) -> None:
+    `hydrated` are the channel kinds whose cropped messages can be read again: a turn waits for that (PROTOCOL B5).
+    """
+
+    def __init__(
+        self,
+        ids: IdFactory,
+        settings_of: Callable[[UUID], DialogSettings],
+        hydrated: frozenset[str] = frozenset(),
+    ) -> None:
         self._ids = ids
         self._settings_of = settings_of
+        self._hydrated = hydrated
 
     def plan(self, arrivals: Sequence[Arrival], resolved: Resolved, now: datetime) -> IntakePlan:
         """`arrivals` in the order in which they are to be stored."""
@@ -134,17 +156,39 @@ class IntakePlanner:
         dialog.last_inbound_at = arrival.received_at
         if message.window is not None and message.window.expires_at is not None:
             dialog.window_expires_at = message.window.expires_at
-        if message.direction is Direction.SERVICE or dialog.type not in ("private", "ad"):
-            return
-        self._touch(dialog, message, now)
+        answers = message.direction is not Direction.SERVICE and dialog.type in ("private", "ad")
+        wanted = self._touch(dialog, message, now) if answers else None
+        self.follow_up(plan, row.message_id, dialog, message, row.content, wanted)
 
-    def _touch(self, dialog: DialogState, message: UnifiedMessage, now: datetime) -> None:
-        """Make the dialog due. A bare thank-you gets its decision too, but does not disturb a turn under way."""
+    def follow_up(
+        self,
+        plan: IntakePlan,
+        message_id: UUID,
+        dialog: DialogState,
+        message: UnifiedMessage,
+        content: dict[str, Any],
+        wanted: datetime | None = None,
+    ) -> None:
+        """Note what is still to be fetched of a message. `wanted` is when its turn would start without waiting."""
+        hydrate = message.message.truncated and message.channel in self._hydrated
+        if message.direction is Direction.IN and (hydrate or message.message.attachments):
+            plan.follow_ups.append(FollowUp(message_id, dialog, content, hydrate, wanted))
+
+    def _touch(self, dialog: DialogState, message: UnifiedMessage, now: datetime) -> datetime:
+        """Make the dialog due. A bare thank-you gets its decision too, but does not disturb a turn under way.
+
+        Returns when the turn would start if nothing had to be waited for.
+        """
         if not is_bare_thanks(message.message.text or "") or message.message.attachments:
             dialog.version += 1
         if dialog.first_unanswered_at is None:
             dialog.first_unanswered_at = now
-        dialog.due_at = due_at(message, self._settings_of(dialog.tenant_id), now, dialog.first_unanswered_at)
+        wanted = due_at(message, self._settings_of(dialog.tenant_id), now, dialog.first_unanswered_at)
+        if message.message.truncated and message.channel in self._hydrated:
+            dialog.hold_until = now + HOLD
+        held = dialog.hold_until is not None and dialog.hold_until > wanted
+        dialog.due_at = dialog.hold_until if held else wanted
+        return wanted
 
     def _note_phones(self, plan: IntakePlan, message: UnifiedMessage, dialog: DialogState) -> None:
         if message.sender.phone:
@@ -189,8 +233,14 @@ def content_of(message: UnifiedMessage) -> dict[str, Any]:
         "source": _compact(message.source),
         "group_id": message.message.group_id,
         "truncated": message.message.truncated,
+        "note": _note(message),
     }
     return {name: value for name, value in parts.items() if value}
+
+
+def _note(message: UnifiedMessage) -> str | None:
+    """A code for what the operator has to know: some platforms keep content to themselves."""
+    return f"withheld_by_{message.channel}" if message.message.truncated else None
 
 
 def _compact(value: Any) -> Any:

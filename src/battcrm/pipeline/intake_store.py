@@ -80,10 +80,11 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[
 _UPDATE_DIALOGS: Final = """
 UPDATE dialog d SET version = n.version, last_seq = n.last_seq, due_at = n.due_at,
   first_unanswered_at = n.first_unanswered_at, last_inbound_at = coalesce(n.last_inbound_at, d.last_inbound_at),
-  window_expires_at = coalesce(n.window_expires_at, d.window_expires_at)
+  window_expires_at = coalesce(n.window_expires_at, d.window_expires_at), hold_until = n.hold_until
 FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
-            $8::timestamptz[])
-  AS n(tenant_id, dialog_id, version, last_seq, due_at, first_unanswered_at, last_inbound_at, window_expires_at)
+            $8::timestamptz[], $9::timestamptz[])
+  AS n(tenant_id, dialog_id, version, last_seq, due_at, first_unanswered_at, last_inbound_at, window_expires_at,
+       hold_until)
 WHERE d.tenant_id = n.tenant_id AND d.dialog_id = n.dialog_id
 """
 # least() would make a client due earlier than the quiet window of its only dialog asks for, so the least over the
@@ -178,19 +179,22 @@ async def write_dialogs(connection: Connection, dialogs: Sequence[DialogState]) 
             d.first_unanswered_at,
             d.last_inbound_at,
             d.window_expires_at,
+            d.hold_until,
         )
         for d in changed
     ]
     if not rows:
         return []
-    await connection.execute(_UPDATE_DIALOGS, *columns(rows, 8))
+    await connection.execute(_UPDATE_DIALOGS, *columns(rows, 9))
     clients = sorted({(d.tenant_id, d.client_id) for d in changed if d.due_at is not None})
     if not clients:
         return []
     return [row[0] for row in await connection.fetch(_MAKE_DUE, *columns(clients, 2))]
 
 
-async def apply_edit(connection: Connection, change: Change, content: dict[str, Any]) -> tuple[Event, int] | None:
+async def apply_edit(
+    connection: Connection, change: Change, content: dict[str, Any]
+) -> tuple[MessageEdited, int] | None:
     """Replace a message's text; the event and the message's seq, or None if the message is not there yet."""
     text = storable(change.arrival.message.message.text or "")
     dialog = change.dialog

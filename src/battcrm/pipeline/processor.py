@@ -21,6 +21,7 @@ from battcrm.pipeline import intake_store as store
 from battcrm.pipeline.configs import Tenancy, TenantConfigs
 from battcrm.pipeline.echoes import apply_echo
 from battcrm.pipeline.intake import Change, IntakePlan, IntakePlanner, content_of, late_edit
+from battcrm.pipeline.intake_work import schedule
 from battcrm.pipeline.settings import DialogSettings
 from battcrm.resolution.directory import Arrival, Directory
 
@@ -28,6 +29,7 @@ log = structlog.get_logger(__name__)
 WAKE: Final = "inbox"
 WAKE_TURNS: Final = "turns"
 WAKE_RELAY: Final = "outbox"
+WAKE_WORK: Final = "due_work"
 _MAX_ATTEMPTS: Final = 5
 _DEFAULT: Final = DialogSettings()
 
@@ -46,6 +48,7 @@ class Processor:
         configs: TenantConfigs,
         *,
         ordered_kinds: frozenset[str] = frozenset(),
+        hydrated_kinds: frozenset[str] = frozenset(),
         buckets: Sequence[int] = ALL_BUCKETS,
         batch: int = 200,
         per_tenant: int = 50,
@@ -57,6 +60,7 @@ class Processor:
         self._configs = configs
         self._directory = Directory(ids)
         self._ordered = ordered_kinds
+        self._hydrated = hydrated_kinds
         self._buckets = list(buckets)
         self._batch = batch
         self._per_tenant = per_tenant
@@ -154,21 +158,23 @@ class Processor:
         arrivals = sorted((_arrival(row) for row in rows), key=self._order)
         tenancies = await self._configs.load({a.tenant_id for a in arrivals}, connection)
         resolved = await self._directory.resolve(connection, arrivals, now)
-        plan = IntakePlanner(self._ids, lambda t: _dialog_settings(tenancies, t)).plan(arrivals, resolved, now)
+        planner = IntakePlanner(self._ids, lambda t: _dialog_settings(tenancies, t), self._hydrated)
+        plan = planner.plan(arrivals, resolved, now)
         await store.insert_messages(connection, plan.messages)
-        await self._apply_changes(connection, plan)
+        await self._apply_changes(connection, plan, planner)
         await store.write_dialogs(connection, list(resolved.dialogs.values()))
         await store.note_people(connection, plan.reach, plan.phones, now)
         await store.put_back(connection, plan.orphans, self._ids, now)
+        await schedule(connection, plan.follow_ups, self._ids, now)
         await append(connection, plan.events, self._ids, now)
         METRICS.processed.labels("stored").inc(len(rows) - len(plan.orphans))
         METRICS.processed.labels("orphan").inc(len(plan.orphans))
         return plan
 
-    async def _apply_changes(self, connection: Connection, plan: IntakePlan) -> None:
+    async def _apply_changes(self, connection: Connection, plan: IntakePlan, planner: IntakePlanner) -> None:
         now = self._clock.now()
         for change in plan.edits:
-            await self._edit(connection, plan, change)
+            await self._edit(connection, plan, change, planner)
         for change in plan.deletes:
             deleted = await store.apply_delete(connection, change, now)
             if deleted is None:
@@ -187,7 +193,7 @@ class Processor:
             if not await apply_echo(connection, change, plan.events, self._ids, now):
                 plan.orphans.append(change.arrival)
 
-    async def _edit(self, connection: Connection, plan: IntakePlan, change: Change) -> None:
+    async def _edit(self, connection: Connection, plan: IntakePlan, change: Change, planner: IntakePlanner) -> None:
         """An edit replaces the text; after an answer it is something new to answer, in the order of arrival."""
         content = content_of(change.arrival.message)
         edited = await store.apply_edit(connection, change, content)
@@ -197,6 +203,7 @@ class Processor:
         event, seq = edited
         plan.events.append(event)
         dialog = change.dialog
+        planner.follow_up(plan, event.message_id, dialog, change.arrival.message, content)
         dialog.version += 1
         dialog.dirty = True
         if seq <= dialog.answered_seq:
@@ -228,6 +235,8 @@ class Processor:
             self._wakeups.notify(WAKE_TURNS)
         if plan.events:
             self._wakeups.notify(WAKE_RELAY)
+        if plan.follow_ups:
+            self._wakeups.notify(WAKE_WORK)
 
 
 def _arrival(row: Any) -> Arrival:

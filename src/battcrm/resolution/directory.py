@@ -19,7 +19,7 @@ ChatKey = tuple[UUID, UUID, str]  # tenant, channel, external chat id
 # Locks are always taken dialog by dialog in (tenant_id, dialog_id) order, then client_work: see docs/adr/0001.
 _LOCK: Final = """
 SELECT d.tenant_id, d.channel_id, d.external_chat_id, d.dialog_id, d.type, d.identity_id, d.version, d.last_seq,
-       d.answered_seq, d.due_at, d.first_unanswered_at, i.client_id, i.external_user_id
+       d.answered_seq, d.due_at, d.first_unanswered_at, d.hold_until, i.client_id, i.external_user_id
 FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS k(tenant_id, channel_id, external_chat_id)
 JOIN dialog d USING (tenant_id, channel_id, external_chat_id)
 JOIN identity i ON i.tenant_id = d.tenant_id AND i.identity_id = d.identity_id
@@ -83,6 +83,7 @@ class DialogState:
     first_unanswered_at: datetime | None
     last_inbound_at: datetime | None = None
     window_expires_at: datetime | None = None
+    hold_until: datetime | None = None
     dirty: bool = False
 
 
@@ -212,4 +213,5 @@ def _state(row: Any) -> DialogState:
         answered_seq=row["answered_seq"],
         due_at=row["due_at"],
         first_unanswered_at=row["first_unanswered_at"],
+        hold_until=row["hold_until"],
     )

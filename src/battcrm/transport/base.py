@@ -24,6 +24,7 @@ __all__ = [
     "Files",
     "HttpClient",
     "HttpResponse",
+    "Hydrator",
     "Lifecycle",
     "Manifest",
     "Poller",
@@ -210,6 +211,14 @@ class Files(Protocol):
         ...
 
 
+class Hydrator(Protocol):
+    """Reads again what the platform's event left out."""
+
+    async def hydrate(self, message: UnifiedMessage) -> UnifiedMessage | None:
+        """The whole of a message that came `truncated`, by its conversation, id and seq; None if it is gone."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """All the registry knows about a channel.
@@ -230,6 +239,9 @@ class Manifest:
     poller: Callable[[ChannelAccount, HttpClient], Poller] | None = None
     lifecycle: Callable[[ChannelAccount, HttpClient], Lifecycle] | None = None
     files: Callable[[ChannelAccount, HttpClient], Files] | None = None
+    hydrator: Callable[[ChannelAccount, HttpClient], Hydrator] | None = None
+    reconciles: bool = False
+    """The platform may not repeat a delivery that failed: the health job also reads with the poller (PROTOCOL E4)."""
     required_secrets: tuple[str, ...] = ()
     default_base_url: str = ""
     live_feed: bool = False

@@ -10,6 +10,7 @@ from battcrm.workers.runtime import Runtime
 def build(runtime: Runtime) -> Processor:
     """A processor on the runtime's servers."""
     ordered = frozenset(k for k in kinds() if manifest_of(k).capabilities.ordered_by_platform)
+    hydrated = frozenset(k for k in kinds() if manifest_of(k).hydrator is not None)
     return Processor(
         runtime.pool,
         runtime.clock,
@@ -17,6 +18,7 @@ def build(runtime: Runtime) -> Processor:
         runtime.wakeups,
         runtime.configs,
         ordered_kinds=ordered,
+        hydrated_kinds=hydrated,
         buckets=runtime.buckets,
     )
 

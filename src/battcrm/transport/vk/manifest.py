@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from battcrm.transport.base import Manifest, Reply
-from battcrm.transport.vk.client import BASE_URL
+from battcrm.transport.vk.client import BASE_URL, VkApi
+from battcrm.transport.vk.files import VkFiles
 from battcrm.transport.vk.lifecycle import VkLifecycle
 from battcrm.transport.vk.parse import parse
 from battcrm.transport.vk.poll import VkPoller
@@ -24,6 +25,8 @@ MANIFEST: Final = Manifest(
     secret_in_body=True,
     poller=VkPoller,
     lifecycle=VkLifecycle,
+    files=VkFiles,
+    hydrator=VkApi,
     required_secrets=("token", "webhook_secret"),
     default_base_url=BASE_URL,
 )
