@@ -23,7 +23,7 @@ from battcrm.kit.errors import BattError, Permanent
 from battcrm.models.situation import ContextQuery
 from battcrm.settings import Settings
 from battcrm.transport.telegram.lifecycle import TelegramLifecycle
-from battcrm.workers.layers import open_graph
+from battcrm.workers.layers import load_sections, open_graph
 from battcrm.workers.runtime import Runtime, connect, locate
 from battcrm.workers.supervise import ALL, run_until
 
@@ -58,6 +58,7 @@ class World:
 @asynccontextmanager
 async def world(settings: Settings, progress: Progress) -> AsyncIterator[World]:
     """Start what is not running yet, hand it over, stop what was started."""
+    load_sections()
     async with AsyncExitStack() as stack:
         progress("schema", "migrating")
         await _schema((await locate(settings)).owner_url)
