@@ -17,12 +17,14 @@ WAKE: Final = "channels"
 _TTL: Final = 30.0
 
 _FIND: Final = """
-SELECT tenant_id, channel_id, kind, account_ref, title, hook_key, secrets, settings, state, gate_until
-FROM channel WHERE channel_id = $1
+SELECT c.tenant_id, c.channel_id, c.kind, c.account_ref, c.title, c.hook_key, c.secrets, c.settings, c.state, c.gate_until,
+       t.name AS tenant_name
+FROM channel c JOIN tenant t ON t.tenant_id = c.tenant_id WHERE c.channel_id = $1
 """
 _BY_KIND: Final = """
-SELECT tenant_id, channel_id, kind, account_ref, title, hook_key, secrets, settings, state, gate_until
-FROM channel WHERE kind = $1 AND state = 'active' ORDER BY tenant_id
+SELECT c.tenant_id, c.channel_id, c.kind, c.account_ref, c.title, c.hook_key, c.secrets, c.settings, c.state, c.gate_until,
+       t.name AS tenant_name
+FROM channel c JOIN tenant t ON t.tenant_id = c.tenant_id WHERE c.kind = $1 AND c.state = 'active' ORDER BY c.tenant_id
 """
 _STATE: Final = """
 UPDATE channel SET state = $3, state_reason = $4, version = version + 1 WHERE tenant_id = $1 AND channel_id = $2
@@ -39,6 +41,7 @@ class Connected:
     hook_key: str
     state: str
     gate_until: datetime | None
+    tenant_name: str = ""
 
 
 class ChannelDirectory:
@@ -90,4 +93,4 @@ class ChannelDirectory:
             secrets={**self._vault.open(row["secrets"], channel_id.bytes), "hook_key": row["hook_key"]},
             settings=row["settings"],
         )
-        return Connected(account, row["title"], row["hook_key"], row["state"], row["gate_until"])
+        return Connected(account, row["title"], row["hook_key"], row["state"], row["gate_until"], row["tenant_name"])

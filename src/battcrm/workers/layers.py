@@ -33,7 +33,7 @@ from battcrm.workers.runtime import Runtime
 
 def load_sections() -> None:
     """Every layer's section of the tenant document is registered once this module has been imported."""
-    for name in ("battcrm.pipeline.intents", "battcrm.models.calls"):
+    for name in ("battcrm.pipeline.settings", "battcrm.pipeline.intents", "battcrm.models.calls"):
         importlib.import_module(name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -49,7 +50,8 @@ class PgChatAccounts:
         connected = await self._channels.find(channel_id)
         if connected is None or connected.account.kind != "webchat" or connected.state != "active":
             return None
-        return connected.account
+        account = connected.account
+        return replace(account, settings={"shop_name": connected.tenant_name, **account.settings})
 
 
 class DoorOfChat:
