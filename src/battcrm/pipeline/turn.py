@@ -129,7 +129,8 @@ class TurnEngine:
             reading = self._held(turn, reading)
         appeal = chosen(routing, turn.appeals)
         base = starting_facts(routing, turn.appeals)
-        known = self._layers.extractor.merge(base, reading.main, correction=reading.signals.correction)
+        corrects = reading.signals.correction or _only_edits(turn)
+        known = self._layers.extractor.merge(base, reading.main, correction=corrects)
         began = self._clock.monotonic()
         graph = await self._ask_graph(turn, known)
         outcome.timings["graph_ms"] = outcome.timings.get("graph_ms", 0.0) + self._since(began)
@@ -224,6 +225,12 @@ class TurnEngine:
 
     def _since(self, began: float) -> float:
         return round((self._clock.monotonic() - began) * 1000, 3)
+
+
+def _only_edits(turn: TurnInput) -> bool:
+    """The client changed what was said before: new words replace the old."""
+    fresh = [m for m in turn.messages if m.fresh and m.kind != "reaction"]
+    return bool(fresh) and all(m.kind == "edit" for m in fresh)
 
 
 def _silent() -> Branch:

@@ -162,7 +162,16 @@ def _in_episode(rows: Sequence[Any], dialog: DialogView, appeals: Sequence[Appea
     """Messages of open episodes and what is new; never raw messages of closed ones (invariant 6)."""
     closed = {a.appeal_id for a in appeals if a.closed_at is not None}
     kept = [r for r in rows if r["seq"] > dialog.answered_seq or r["appeal_id"] not in closed]
-    return tuple(_message(r, dialog) for r in kept if not _replaced(r, kept, dialog))
+    return tuple(_message(r, dialog, _appeal_of(r, kept)) for r in kept if not _replaced(r, kept, dialog))
+
+
+def _appeal_of(row: Any, rows: Sequence[Any]) -> UUID | None:
+    """The message's appeal; an edit belongs where its original does."""
+    found: UUID | None = row["appeal_id"]
+    if found is None and row["kind"] == "edit":
+        originals = (r["appeal_id"] for r in rows if r["external_id"] == row["external_id"] and r["appeal_id"])
+        found = next(originals, None)
+    return found
 
 
 def _replaced(row: Any, rows: Sequence[Any], dialog: DialogView) -> bool:
@@ -172,7 +181,7 @@ def _replaced(row: Any, rows: Sequence[Any], dialog: DialogView) -> bool:
     )
 
 
-def _message(row: Any, dialog: DialogView) -> TurnMessage:
+def _message(row: Any, dialog: DialogView, appeal_id: UUID | None) -> TurnMessage:
     content: dict[str, Any] = row["content"]
     button = content.get("button", {})
     reply = content.get("reply_to", {})
@@ -188,7 +197,7 @@ def _message(row: Any, dialog: DialogView) -> TurnMessage:
         button_payload=button.get("payload"),
         reply_to=reply.get("id"),
         external_id=row["external_id"],
-        appeal_id=row["appeal_id"],
+        appeal_id=appeal_id,
         author=row["author"],
         ack_ref=button.get("ack_ref"),
     )

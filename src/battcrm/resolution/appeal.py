@@ -18,6 +18,7 @@ VERSION: Final = "appeal-router-1"
 RULES: Final = (
     rules.by_button,
     rules.by_reply,
+    rules.by_edit,
     rules.not_about_an_appeal,
     rules.by_chosen_appeal,
     rules.by_order_number,

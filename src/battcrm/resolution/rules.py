@@ -47,6 +47,12 @@ def by_reply(view: View) -> Routing | None:
     return _closed(view, target)
 
 
+def by_edit(view: View) -> Routing | None:
+    """A changed message changes the appeal it had opened, whatever it names now; once work is agreed it is new words."""
+    appeal = view.edited_appeal()
+    return existing(appeal, Why.CORRECTION, 0.95) if appeal is not None and appeal.status not in AT_WORK else None
+
+
 def not_about_an_appeal(view: View) -> Routing | None:
     """Thanks, greetings, spam and stop words neither create nor reopen anything."""
     signals = view.signals

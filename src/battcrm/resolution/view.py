@@ -110,6 +110,12 @@ class View:
                 return next((a for a in (*self.open, *self.closed) if a.appeal_id == target.appeal_id), None)
         return None
 
+    def edited_appeal(self) -> AppealView | None:
+        """The open appeal of the message that was changed, when nothing but edits is fresh."""
+        if not self.fresh or any(m.kind != "edit" for m in self.fresh):
+            return None
+        return next((a for a in self.open if a.appeal_id == self.fresh[-1].appeal_id), None)
+
 
 def build_view(
     messages: Sequence[TurnMessage],
