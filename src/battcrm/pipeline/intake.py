@@ -53,11 +53,13 @@ class Change:
 class FollowUp:
     """A stored message of which something is still to be fetched: files, or content that its event left out."""
 
+    tenant_id: UUID
+    dialog_id: UUID
+    channel_id: UUID
     message_id: UUID
-    dialog: DialogState
     content: dict[str, Any]
-    hydrate: bool
-    wanted_at: datetime | None
+    hydrate: bool = False
+    wanted_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -172,7 +174,8 @@ class IntakePlanner:
         """Note what is still to be fetched of a message. `wanted` is when its turn would start without waiting."""
         hydrate = message.message.truncated and message.channel in self._hydrated
         if message.direction is Direction.IN and (hydrate or message.message.attachments):
-            plan.follow_ups.append(FollowUp(message_id, dialog, content, hydrate, wanted))
+            ids = (dialog.tenant_id, dialog.dialog_id, dialog.channel_id, message_id)
+            plan.follow_ups.append(FollowUp(*ids, content, hydrate, wanted))
 
     def _touch(self, dialog: DialogState, message: UnifiedMessage, now: datetime) -> datetime:
         """Make the dialog due. A bare thank-you gets its decision too, but does not disturb a turn under way.

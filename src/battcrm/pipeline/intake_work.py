@@ -32,7 +32,7 @@ async def schedule(connection: Connection, follow_ups: Sequence[FollowUp], ids: 
     """Insert the work of these messages in the transaction that stores them."""
     rows: dict[tuple[UUID, str, str], tuple[Any, ...]] = {}
     for item in follow_ups:
-        tenant_id = item.dialog.tenant_id
+        tenant_id = item.tenant_id
         for kind, key, payload in _work_of(item):
             rows[tenant_id, kind, key] = (tenant_id, ids.new(), bucket_of(tenant_id), kind, key, payload)
     if rows:
@@ -43,8 +43,8 @@ def _work_of(item: FollowUp) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(kind, dedupe key, payload) of everything to do for one message."""
     payload = {
         "message_id": str(item.message_id),
-        "dialog_id": str(item.dialog.dialog_id),
-        "channel_id": str(item.dialog.channel_id),
+        "dialog_id": str(item.dialog_id),
+        "channel_id": str(item.channel_id),
     }
     if item.hydrate:
         wanted = item.wanted_at.isoformat() if item.wanted_at else None
