@@ -30,10 +30,10 @@ def forbidden_in(text: str) -> str | None:
     """Why Avito would hide this text: `phone`, `link`, `mail` or `nick`; None if it may go. Links to Avito may."""
     if any(pattern.search(text) for pattern in (_PHONE, _ABROAD, _BARE)):
         return "phone"
-    if _MAIL.search(text):
-        return "mail"
     if any(not _is_own(match["url"] or match["bare"]) for match in _HOST.finditer(text)):
         return "link"
+    if _MAIL.search(text):
+        return "mail"
     return "nick" if _NICK.search(text) else None
 
 

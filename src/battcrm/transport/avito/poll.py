@@ -74,7 +74,8 @@ class AvitoPoller:
             found += [item for item in page if _created(item) >= since]
             if len(page) < PAGE or min(map(_created, page)) < since:
                 break
-        return sorted(found, key=_created)
+        # Times are whole seconds: within one of them only the order of the answer, newest first, tells.
+        return sorted(reversed(found), key=_created)
 
     def _parsed(self, items: list[dict[str, Any]], chat: Chat) -> list[UnifiedMessage]:
         messages: list[UnifiedMessage] = []
