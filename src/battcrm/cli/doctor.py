@@ -20,6 +20,7 @@ from battcrm.cli.probes import Check
 from battcrm.infra import embedded
 from battcrm.kit.errors import BattError, Invalid
 from battcrm.settings import Settings, load_settings
+from battcrm.workers.local_keys import has_local_key
 
 _PYTHON: Final = (3, 11)
 _GLIBC: Final = (2, 34)
@@ -98,9 +99,16 @@ def _glibc() -> Check:
 
 def _secret_keys(settings: Settings) -> Check:
     count = len(settings.encryption_keys)
-    detail = f"{count} configured" if count else "BATTCRM_SECRET_KEYS is not set; channel secrets cannot be stored"
+    local = "postgres" in settings.embedded and has_local_key(settings.home)
+    missing = (
+        "this installation's own key" if local else "BATTCRM_SECRET_KEYS is not set; channel secrets cannot be stored"
+    )
+    detail = f"{count} configured" if count else missing
     return Check(
-        "secret_keys", count > 0, detail, 'set BATTCRM_SECRET_KEYS="$(openssl rand -base64 32)" and keep it safe'
+        "secret_keys",
+        local or count > 0,
+        detail,
+        'set BATTCRM_SECRET_KEYS="$(openssl rand -base64 32)" and keep it safe',
     )
 
 

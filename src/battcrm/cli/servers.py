@@ -57,6 +57,7 @@ async def _up(settings: Settings, console: Console, *, foreground: bool) -> None
         detached=not foreground,
         on_progress=lambda name, state: console.print(f"{name}: {state}", highlight=False),
     )
+    await _ready_to_use(running, settings, console)
     if not foreground:
         return
     console.print("press Ctrl-C to stop")
@@ -64,6 +65,19 @@ async def _up(settings: Settings, console: Console, *, foreground: bool) -> None
         await _interrupted()
     finally:
         await running.stop()
+
+
+async def _ready_to_use(running: embedded.Running, settings: Settings, console: Console) -> None:
+    """A local installation has its key and its schema without being asked for them."""
+    from battcrm.workers.local_keys import local_key
+
+    if not settings.encryption_keys:
+        local_key(settings.home)
+    if running.postgres_url:
+        from battcrm.cli.migrate import prepare
+
+        await prepare(running.postgres_url)
+        console.print("postgres: the schema is current", highlight=False)
 
 
 async def _interrupted() -> None:
