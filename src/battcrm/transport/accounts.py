@@ -75,6 +75,10 @@ class ChannelDirectory:
     async def set_state(self, account: ChannelAccount, state: str, reason: str) -> None:
         """Change `active`, `disabled` or `auth_expired`, with the reason the owner will read."""
         await self._pool.execute(_STATE, account.tenant_id, account.channel_id, state, reason)
+        self.changed()
+
+    def changed(self) -> None:
+        """Channels were changed: every process reads them again."""
         self._cache.clear()
         self._wakeups.notify(WAKE)
 
