@@ -38,7 +38,6 @@ COMMANDS: Final[dict[str, Entry]] = {
     "doctor": Entry("battcrm.cli.doctor:doctor", "Check this installation and say how to mend it."),
     "migrate": Entry("battcrm.cli.migrate:migrate", "Bring the database to the newest schema."),
     "run": Entry("battcrm.cli.run:run", "Run one role, or all of them in one process."),
-    "top": Entry("battcrm.cli.top:top", "Watch throughput, lag and queues."),
     "tenant": Entry("battcrm.cli.tenant:app", "Tenants and their configuration."),
     "channel": Entry("battcrm.cli.channel:app", "Messenger accounts of a tenant."),
     "operator": Entry("battcrm.cli.operator:app", "Take over, answer and hand back dialogues."),
@@ -46,13 +45,9 @@ COMMANDS: Final[dict[str, Entry]] = {
     "dead": Entry("battcrm.cli.dead:app", "List and replay dead letters."),
     "import": Entry("battcrm.cli.imports:app", "Import price lists, clients and past repairs."),
     "graph": Entry("battcrm.cli.graph:app", "Rebuild and check the graph."),
-    "extraction": Entry("battcrm.cli.extraction:app", "Try the extraction and its vocabulary."),
     "eval": Entry("battcrm.cli.eval:app", "Measure extraction on labelled messages."),
     "parse": Entry("battcrm.cli.parse:parse", "Show a webhook body as Unified Messages."),
-    "backup": Entry("battcrm.cli.backup:backup", "Save everything to one archive."),
-    "restore": Entry("battcrm.cli.backup:restore", "Restore such an archive."),
     "bench": Entry("battcrm.cli.dev:bench", "Measure throughput and latency end to end."),
-    "faults": Entry("battcrm.cli.dev:faults", "Kill processes and servers and count what is lost."),
 }
 
 
