@@ -52,7 +52,7 @@ async def test_graph_is_empty_each_time(graph: GraphServer, turn: int) -> None:
 
 def test_other_hosts_are_out_of_reach() -> None:
     with (
-        pytest.raises((pytest_socket.SocketConnectBlockedError, UserWarning), match="192.0.2.1"),
+        pytest.raises((pytest_socket.SocketConnectBlockedError, UserWarning), match=r"192\.0\.2\.1"),
         socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe,
     ):
         probe.connect(("192.0.2.1", 80))
