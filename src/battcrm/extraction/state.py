@@ -48,10 +48,8 @@ def same_device(known: Hypothesis, fresh: Hypothesis) -> bool:
     """Whether nothing in the two contradicts that they speak of one device."""
     if _differs(known.brand, fresh.brand):
         return False
-    if not _differs(known.model, fresh.model):
+    if known.model is None or fresh.model is None or not _differs(known.model, fresh.model):
         return True
-    assert known.model is not None  # noqa: S101 - _differs is only true for two facts
-    assert fresh.model is not None  # noqa: S101
     return _extends(fresh.model.value, known.model.value)
 
 

@@ -116,7 +116,7 @@ class AiWorker:
             # Nothing was committed. Given back at once if that works, otherwise when the lease expires.
             log.warning("turn.database", client_id=str(claim.key), error=type(error).__name__, detail=str(error)[:200])
             await self._retry(claim, error)
-        except Exception as error:
+        except Exception as error:  # the turn is tried again, then handed over; its neighbours go on
             log.exception("turn.failed", client_id=str(claim.key), tenant_id=str(claim.tenant_id))
             METRICS.turns.labels("failed").inc()
             await self._retry(claim, error)

@@ -130,7 +130,7 @@ class IntentWorker:
                 await self._decide(claim)
             except UNAVAILABLE:
                 raise
-            except Exception as error:
+            except Exception as error:  # the intent is tried again later; its neighbours go on
                 log.exception("intent.failed", intent_id=str(claim.key))
                 await self._later(claim, error)
         return len(claims)

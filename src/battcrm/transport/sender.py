@@ -124,7 +124,7 @@ class OutWorker:
             await self._deliver(claim)
         except UNAVAILABLE as error:
             log.warning("send.database", outgoing_id=str(claim.key), error=type(error).__name__)
-        except Exception:
+        except Exception:  # bytes may have left: the outcome is unknown, never silence
             log.exception("send.failed", outgoing_id=str(claim.key), channel_id=str(channel))
             await self._end(Outcome(claim, OutState.UNKNOWN, code="internal_error"))
         finally:
