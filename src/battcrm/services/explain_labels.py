@@ -68,6 +68,7 @@ REASONS: Final[_Names] = {
     "internal_error": ("внутренняя ошибка", "internal error"),
 }
 ROUTES: Final[_Names] = {
+    "internal_error": ("внутренняя ошибка", "internal error"),
     "button": ("нажата кнопка", "a button was pressed"),
     "reply": ("ответ на сообщение", "a reply to a message"),
     "chosen_appeal": ("клиент выбрал обращение", "the client chose the appeal"),

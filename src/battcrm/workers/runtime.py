@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import structlog
 from redis.asyncio import Redis
 
+import battcrm.workers.sections  # noqa: F401 - registers every section of a tenant's document
 from battcrm.infra.http import AioHttp
 from battcrm.infra.postgres import UNAVAILABLE, Pool, follow_database_clock, open_pool
 from battcrm.infra.redis import open_redis

@@ -48,7 +48,7 @@ def run(*, once: bool, as_json: bool) -> int:
 
 async def _run(*, once: bool, as_json: bool) -> int:
     began = SinceStart()
-    settings = demo_settings()
+    settings = demo_settings(once=once)
     console = Console(stderr=as_json, highlight=False)
     stop = _stop_on_signals()
     try:
@@ -96,10 +96,13 @@ def _first(group: BaseExceptionGroup[BattError]) -> BattError:
     return found if isinstance(found, BattError) else Permanent(str(found))
 
 
-def demo_settings() -> Settings:
-    """Settings from the environment, with a gateway port that is free."""
+def demo_settings(*, once: bool) -> Settings:
+    """Settings from the environment, with a gateway port that is free. A real bot needs somebody who stays."""
     settings = load_settings()
-    return settings.model_copy(update={"gateway_port": _free_port(settings.gateway_host, settings.gateway_port)})
+    changes: dict[str, object] = {"gateway_port": _free_port(settings.gateway_host, settings.gateway_port)}
+    if once:
+        changes["telegram_bot_token"] = None
+    return settings.model_copy(update=changes)
 
 
 def _stop_on_signals() -> asyncio.Event:

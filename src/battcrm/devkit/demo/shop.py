@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-import battcrm.workers.layers  # noqa: F401 - the layers register the sections of the settings
 from battcrm.devkit.demo.history import SHOP, generate
 from battcrm.devkit.demo.load_history import load
 from battcrm.kit.errors import Invalid, Permanent

@@ -48,6 +48,8 @@ def _step(result: Result, played: Played) -> Iterator[tuple[str, RenderableType]
             yield "решение", _decision(decided)
     for reply in played.replies:
         yield _author(played), _reply(reply.text, reply.buttons, played)
+    if played.turns and played.replies:
+        yield "", Text(f"через {played.seconds:.1f} с, вместе с ожиданием конца фразы", style="dim")
     if not played.replies and not played.step.operator:
         yield "ответ", Text("— молчание —", style="dim italic")
     for wrong in played.wrong:
