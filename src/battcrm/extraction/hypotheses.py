@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from battcrm.extraction.rules.line import Line
-from battcrm.extraction.rules.match import CLAUSE, Hit, Word, sentence
+from battcrm.extraction.rules.match import CLAUSE, MESSAGE, Hit, Word, sentence
 from battcrm.extraction.tools.model import DeviceMention
 from battcrm.models.facts import Candidate, Fact
 
@@ -18,6 +18,8 @@ _LINKS: Final = frozenset(
     "экран",
     "стекло",
 }
+_TURNS: Final = frozenset({"а", "ну", "и"})
+_NEXT: Final = _TURNS | {"на", "для", "у", "если", "за", "сколько", "почем", "цена", "стоит", "будет", "тогда", "тоже"}
 _DIGITS: Final = frozenset("123")
 _ORDINALS: Final = {"перв": 0, "втор": 1, "трет": 2}
 _CLASS_NOUNS: Final = {
@@ -55,6 +57,9 @@ def devices_of(line: Line, repairs: Sequence[Hit], asks: Sequence[Hit]) -> list[
     groups = _listed(line, devices)
     for group in groups:
         _share(group)
+    if _asks_next(line, devices[-1]):
+        devices[-1].repairs = list(repairs)
+        return devices[-1:]
     return _meant(devices, groups, repairs, asks)
 
 
@@ -189,6 +194,14 @@ def _listed(line: Line, devices: list[Device]) -> list[list[Device]]:
         else:
             groups.append([other])
     return groups
+
+
+def _asks_next(line: Line, device: Device) -> bool:
+    """A last message that only turns to another device: "а на редми 10?", "а для 12 про сколько?"."""
+    at = device.places[0]
+    first = next((i for i in range(at, -1, -1) if line.words[i].before >= MESSAGE), 0)
+    told = [word for index, word in enumerate(line.words[first:], first) if index not in device.places]
+    return 0 < first <= at and bool(told) and told[0].norm in _TURNS and all(word.norm in _NEXT for word in told)
 
 
 def _share(group: list[Device]) -> None:

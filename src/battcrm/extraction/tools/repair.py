@@ -27,6 +27,8 @@ _BREAKABLE: Final = frozenset(
         "data_recovery",
     }
 )
+_DARKENS: Final = frozenset({"no_power", "backlight", "board"})
+"""Faults of which a dark screen is only a sign."""
 _VERB: Final = re.compile(r"\w{2}(?:л|ла|ло|ли|лся|лась|лось|лись)$")
 _WITHIN: Final = {"button": "keyboard"}
 """What is only a part of the other: keys are not buttons of their own."""
@@ -79,7 +81,7 @@ def find_repairs(line: Line) -> list[Hit]:
     """Standing repair hits of a line, in order.
 
     Kinds: `part` is a part that is merely named; `fragile` ("разбил") means the screen while nothing else breakable is
-    named; `generic` (a check-up, "не тянет") counts while nothing else is.
+    named; `dark` (a black screen) while nothing explains it; `generic` (a check-up, "не тянет") counts while nothing else is.
     """
     found = [hit for hit in standing(scan(line.words, line.tags)) if hit.rule.value != "none"]
     return [hit for hit in found if not _superseded(hit, found, line)] if len(found) > 1 else found
@@ -90,6 +92,8 @@ def _superseded(hit: Hit, found: Sequence[Hit], line: Line) -> bool:
     kind = hit.rule.kind
     if kind == "fragile":
         return bool(others & _BREAKABLE)
+    if kind == "dark":
+        return bool(others & _DARKENS)
     if kind == "generic":
         return any(other.rule.kind != "generic" for other in found)
     if _WITHIN.get(hit.rule.value, "-") in others:
