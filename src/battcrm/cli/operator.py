@@ -154,7 +154,7 @@ async def _desk(tenant: str) -> AsyncIterator[_Desk]:
 def _waiting_table(desk: _Desk, rows: Sequence[Waiting]) -> Table:
     table = Table(title=f"{desk.tenant.name}: ждут оператора", title_justify="left", expand=True)
     for title in ("№", "ждёт", "клиент", "устройство", "почему", "последнее слово"):
-        table.add_column(title, overflow="fold")
+        table.add_column(title, overflow="fold", no_wrap=title in ("№", "ждёт"))
     for row in rows:
         wait = _age(desk.now, row.since) if row.since else "ответили"
         last = f"[dim]{name_of('author', row.last_author, 'ru')}:[/] {escape(_short(row.last_text))}"
