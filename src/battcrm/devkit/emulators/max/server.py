@@ -54,6 +54,7 @@ class MaxEmulator(People, Emulator):
         self._http = AioHttp(allow_private=True)
         add = self.app.router.add_route
         add("POST", "/upload/{bot}/{upload}", self._put)
+        add("GET", "/files/{name}", self._file)
         for method, path, name, handler in (
             ("GET", "/me", "me", self._me),
             ("GET", "/subscriptions", "subscriptions", self._subscriptions),
@@ -66,6 +67,7 @@ class MaxEmulator(People, Emulator):
             ("POST", "/answers", "answers", self._answer),
             ("POST", "/uploads", "uploads", self._uploads),
             ("POST", "/chats/{chat}/actions", "actions", self._action),
+            ("GET", "/videos/{video}", "videos", self._video),
         ):
             add(method, path, self._guarded(name, handler))
 
@@ -329,6 +331,16 @@ class MaxEmulator(People, Emulator):
         if upload.kind == "file":
             return json_answer({"fileId": 1, "token": upload.token})
         return web.Response(body=_RETVAL, content_type="text/xml")
+
+    async def _video(self, request: web.Request, _: Bot, __: Fault | None) -> web.StreamResponse:
+        name = request.match_info["video"]
+        return json_answer({"token": name, "urls": {"mp4_480": f"{self.url}/files/{name}", "hls": None}})
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        """Any file that people sent; signed addresses take no token."""
+        if "Authorization" in request.headers:
+            return web.Response(status=400)
+        return web.Response(body=f"bytes of {request.match_info['name']}".encode())
 
 
 def _suspended(user: int) -> ApiError:
