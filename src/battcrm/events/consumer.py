@@ -112,6 +112,8 @@ class Follower:
             try:
                 await self.step()
                 delay = 0.0
+                if self._consumer.pause:
+                    await self._clock.sleep(self._consumer.pause)
             except GroupMissing:
                 self._next_check = 0.0
             except (*UNAVAILABLE, Transient) as error:

@@ -11,7 +11,7 @@ from battcrm.graph.client import moment, past_appeal
 from battcrm.models.situation import PastAppeal
 
 SIMILAR_LIMIT: Final = 5
-CANDIDATES: Final = 40
+CANDIDATES: Final = 80
 _HALF_LIFE_DAYS: Final = 90.0
 _FAMILY: Final = 0.5
 

@@ -70,6 +70,7 @@ class GraphContextReader:
         self._deadline = deadline
         self._histories: LocalCache[tuple[PastAppeal, ...]] = LocalCache(ttl=history_ttl, maximum=entries)
         self._shared: LocalCache[_Shared] = LocalCache(ttl=shared_ttl, maximum=entries)
+        self._devices: LocalCache[Mapping[str, Any]] = LocalCache(ttl=shared_ttl, maximum=entries)
         self._quotes: LocalCache[tuple[Quote, ...]] = LocalCache(ttl=shared_ttl, maximum=entries)
 
     def forget(self, event_type: str, tenant_id: UUID, client_ids: tuple[UUID, ...] = ()) -> None:
@@ -80,18 +81,20 @@ class GraphContextReader:
             self._quotes.drop(tenant_id)
         if event_type == "repair.recorded":
             self._shared.drop(tenant_id)
+            self._devices.drop(tenant_id)
 
     def forget_tenant(self, tenant_id: UUID) -> None:
         """The tenant's settings were published, or its price list was imported."""
         self._quotes.drop(tenant_id)
         self._shared.drop(tenant_id)
+        self._devices.drop(tenant_id)
 
     async def fetch(self, query: ContextQuery) -> GraphFacts:
         """Never raises but for cancellation. Prices are there even when the graph is not; `unavailable` tells."""
         started = self._clock.monotonic()
         shared_key = (query.tenant_id, query.brand, query.model, query.repair_types)
         history = () if query.newcomer else self._histories.get((query.tenant_id, query.client_id), started)
-        shared = self._shared.get(shared_key, started) if query.model else _NOTHING
+        shared = self._known(query, shared_key, started) if query.model else _NOTHING
         quotes = self._quotes.get(_price_key(query), started) if _priced(query) else ()
         problems: list[str] = []
         if history is None or shared is None or quotes is None:
@@ -108,6 +111,17 @@ class GraphContextReader:
             elapsed_ms=(self._clock.monotonic() - started) * 1000,
         )
 
+    def _known(self, query: ContextQuery, shared_key: Hashable, now: float) -> _Shared | None:
+        """What the cache has for the question, or can make from what it has of the device."""
+        shared = self._shared.get(shared_key, now)
+        if shared is None:
+            mark = self._shared.mark(query.tenant_id)
+            row = self._devices.get(_device_key(query), now)
+            if row is not None:
+                shared = _shared(query, row)
+                self._shared.put(shared_key, query.tenant_id, shared, now, mark)
+        return shared
+
     async def _past(
         self,
         query: ContextQuery,
@@ -123,7 +137,7 @@ class GraphContextReader:
             problems.append("graph: none configured")
             return history or (), shared or _NOTHING
         owner = (query.tenant_id, query.client_id)
-        marks = self._histories.mark(owner), self._shared.mark(query.tenant_id)
+        marks = self._histories.mark(owner), self._shared.mark(query.tenant_id), self._devices.mark(query.tenant_id)
         try:
             parameters = _parameters(query, history is None, shared is None)
             row = (await self._graph.read(CONTEXT, parameters, deadline=self._deadline))[0]
@@ -134,6 +148,8 @@ class GraphContextReader:
             if shared is None:
                 shared = _shared(query, row)
                 self._shared.put(shared_key, query.tenant_id, shared, now, marks[1])
+                device = {"similar": row["similar"], "baskets": row["baskets"]}
+                self._devices.put(_device_key(query), query.tenant_id, device, now, marks[2])
         except BattError as error:
             problems.append(f"graph: {error.code}")
         except Exception as error:  # noqa: BLE001 - a turn must not fail because of what its past looks like
@@ -191,6 +207,10 @@ def _priced(query: ContextQuery) -> tuple[str, ...]:
     return tuple(kind for kind in query.repair_types if kind not in _NOT_ABOUT_PRICE)
 
 
+def _device_key(query: ContextQuery) -> Hashable:
+    return (query.tenant_id, query.brand, query.model)
+
+
 def _price_key(query: ContextQuery) -> Hashable:
     return (
         query.tenant_id,
@@ -227,7 +247,6 @@ def _parameters(query: ContextQuery, want_history: bool, want_shared: bool) -> d
         "brand": query.brand or "",
         "model": query.model or "",
         "family": family_of(query.model or ""),
-        "repair_types": list(query.repair_types),
         "want_history": want_history,
         "want_shared": want_shared,
         "since": client.millis(query.now - timedelta(days=_BASKET_DAYS)),

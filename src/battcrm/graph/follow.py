@@ -12,6 +12,8 @@ from battcrm.graph.context import GraphContextReader
 from battcrm.graph.sync import EventRef, Projector
 
 CONSUMER: Final = "graph"
+# Half a second behind is near enough for a projection, and a batch costs the graph hardly more than one row.
+_PAUSE: Final = 0.5
 EVENT_TYPES: Final = (
     "client.created",
     "client.updated",
@@ -30,7 +32,7 @@ def follow(registry: HandlerRegistry, projector: Projector) -> None:
     async def project(envelopes: Sequence[Envelope]) -> None:
         await projector.apply([EventRef.of(envelope) for envelope in envelopes])
 
-    registry.external(CONSUMER, EVENT_TYPES, project)
+    registry.external(CONSUMER, EVENT_TYPES, project, pause=_PAUSE)
 
 
 def forget(reader: GraphContextReader, envelopes: Sequence[Envelope]) -> None:

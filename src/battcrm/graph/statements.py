@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 # Every part is an aggregate, so that there is exactly one row; $want_* leave out what the caller has in its cache.
+# Of a device everything is read and kept, whatever the repair asked about: the next question is about the same device.
 CONTEXT: Final = """
 CALL () {
   MATCH (me:Client {tenant_id: $tenant_id, id: $client_id})-[:MERGED_INTO*0..4]->(top:Client)
@@ -19,7 +20,7 @@ CALL () {
 }
 CALL () {
   MATCH (m:Model {tenant_id: $tenant_id, brand: $brand, family: $family})<-[:OF_MODEL]-(r:Repair)
-  WHERE $want_shared AND r.status = 'done' AND any(t IN r.repair_types WHERE t IN $repair_types)
+  WHERE $want_shared AND r.status = 'done'
   WITH r, CASE WHEN r.model = $model THEN 0 ELSE 1 END AS far
   ORDER BY far, r.at DESC LIMIT $similar
   RETURN collect({id: r.id, client_id: r.client_id, brand: r.brand, model: r.model, repair_types: r.repair_types,
