@@ -14,6 +14,7 @@ from battcrm.kit.clock import Clock
 from battcrm.kit.crypto import Vault
 from battcrm.kit.errors import Invalid
 from battcrm.kit.ids import IdFactory
+from battcrm.services.channels_sql import RESEAL, SEALED
 from battcrm.transport.accounts import WAKE
 from battcrm.transport.registry import manifest_of
 
@@ -65,7 +66,7 @@ class Channels:
             if not given.get(name):
                 raise Invalid(f"{manifest.title} needs the secret {name!r}", field=name, remedy=f"give {name}=…")
         new = NewChannel(tenant_id, self._ids.new(), kind, random_secrets.token_urlsafe(24))
-        sealed = self._vault.seal(given, new.channel_id.bytes)
+        sealed = self.sealed(new.channel_id, given)
         await self._pool.execute(
             _ADD,
             tenant_id,
@@ -80,3 +81,30 @@ class Channels:
         )
         self._wakeups.notify(WAKE)
         return new
+
+    def sealed(self, channel_id: UUID, given: Mapping[str, str]) -> bytes:
+        """Secrets as they are kept: bound to their channel, under the newest key."""
+        return self._vault.seal(given, channel_id.bytes)
+
+    async def rotate_secrets(self, tenant_id: UUID | None = None) -> tuple[int, int]:
+        """Seal again what an older key sealed, of one tenant or of all: (how many were, how many channels there are).
+
+        After this an older key may leave the configuration. Permanent if a key is missing already.
+        """
+        seen = changed = 0
+        after = UUID(int=0)
+        while rows := await self._pool.fetch(SEALED, tenant_id, after):
+            for row in rows:
+                seen += 1
+                changed += await self._reseal(row)
+            after = rows[-1]["channel_id"]
+        self._wakeups.notify(WAKE)
+        return changed, seen
+
+    async def _reseal(self, row: Any) -> bool:
+        if not self._vault.needs_rotation(row["secrets"]):
+            return False
+        channel_id: UUID = row["channel_id"]
+        fresh = self.sealed(channel_id, self._vault.open(row["secrets"], channel_id.bytes))
+        # Secrets changed meanwhile are newer than what was read, and sealed with the newest key.
+        return await self._pool.fetchval(RESEAL, row["tenant_id"], channel_id, row["secrets"], fresh) is not None

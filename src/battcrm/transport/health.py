@@ -74,6 +74,11 @@ class HealthProbe:
         account = connected.account
         return f"{self._public_url}/hook/{account.kind}/{account.channel_id}/{connected.hook_key}"
 
+    @property
+    def has_address(self) -> bool:
+        """Whether platforms can reach this installation."""
+        return self._public_url is not None
+
     def http(self, connected: Connected) -> HttpClient:
         """The client for a channel's own proxy and certificates."""
         return self._http_for(connected)
@@ -128,7 +133,7 @@ class HealthJob:
         self, rows: HealthRows, probe: HealthProbe, channels: ChannelDirectory, door: Door, clock: Clock
     ) -> None:
         self._rows = rows
-        self._probe = probe
+        self.probe = probe
         self._channels = channels
         self._door = door
         self._clock = clock
@@ -138,7 +143,7 @@ class HealthJob:
         connected = await self._rows.channel(self._channels, claim)
         if connected is None or connected.state not in ("active", "auth_expired"):
             return None
-        health = await self._probe.look(connected)
+        health = await self.probe.look(connected)
         await self.note(connected, health)
         if health.state == OK and connected.state == "active":
             await self._reconcile(connected, since_fault=health.mended)
@@ -170,7 +175,7 @@ class HealthJob:
         if manifest.poller is None or polls or not manifest.reconciles:
             return
         offset = await self._rows.offset(account)
-        batches = manifest.poller(account, self._probe.http(connected)).batches(offset)
+        batches = manifest.poller(account, self.probe.http(connected)).batches(offset)
         found = 0
         try:
             async for messages, raws, following in batches:
