@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any, Final
 
 from battcrm.kit.errors import Invalid
-from battcrm.kit.text import dumps
 from battcrm.models.unified import (
     Content,
     Context,
@@ -145,8 +145,9 @@ def _key(number: str | None, kind: Kind, raw: dict[str, Any]) -> str:
 
 def _fingerprint(raw: dict[str, Any]) -> str:
     try:
-        return digest(dumps(raw))
-    except TypeError:
+        # The standard encoder: a body may hold integers that no 64-bit one takes.
+        return digest(json.dumps(raw, sort_keys=True).encode())
+    except RecursionError:
         raise Invalid("an Avito message nested too deeply", field="payload", code="malformed") from None
 
 

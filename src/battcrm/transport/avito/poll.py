@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 from battcrm.kit.clock import Clock, SystemClock
 from battcrm.kit.errors import Invalid, Permanent
-from battcrm.kit.text import dumps
 from battcrm.models.unified import UnifiedMessage
 from battcrm.transport import wire
 from battcrm.transport.avito.client import LAST_OFFSET, PAGE, AvitoApi, Chat
@@ -56,7 +56,7 @@ class AvitoPoller:
                 items = await self._since(chat, since)
                 seen = max(seen, *(_created(item) for item in items), 0)
                 if items:
-                    yield self._parsed(items, chat), [dumps(item) for item in items], str(newest)
+                    yield self._parsed(items, chat), [json.dumps(item).encode() for item in items], str(newest)
             newest = seen
             yield [], [], str(newest)
             await self._clock.sleep(self._interval)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from battcrm.kit.errors import Invalid
-from battcrm.kit.text import dumps
 from battcrm.models.unified import (
     Attachment,
     Button,
@@ -69,8 +69,9 @@ class _Update:
         if parts[0] is not None:
             return dedup_key(*parts)
         try:
-            return dedup_key(digest(dumps(self.raw)), self.type)
-        except TypeError:
+            # The standard encoder: an update may hold integers that no 64-bit one takes.
+            return dedup_key(digest(json.dumps(self.raw, sort_keys=True).encode()), self.type)
+        except RecursionError:
             raise Invalid("a MAX update nested too deeply", field="update", code="malformed") from None
 
     def unified(self, kind: Kind, chat: Conversation | None, key: str, **fields: Any) -> UnifiedMessage:

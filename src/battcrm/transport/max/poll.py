@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator
 from typing import Final
 
 from battcrm.kit.errors import Conflict, Invalid
-from battcrm.kit.text import dumps
 from battcrm.models.unified import UnifiedMessage
 from battcrm.transport import wire
 from battcrm.transport.base import ChannelAccount, HttpClient
@@ -46,4 +46,4 @@ class MaxPoller:
                     messages += parse_update(update, self._account)
                 except Invalid:
                     continue
-            yield messages, [dumps(update) for update in updates], marker or ""
+            yield messages, [json.dumps(update).encode() for update in updates], marker or ""
