@@ -130,6 +130,7 @@ async def test_files_are_uploaded_in_two_steps(
     assert (item.text, item.attachment) == ("Вот", attached)
     assert item.payload["attachments"] == [{"type": sent_as, "payload": {"token": upload.token}}]
     assert (upload.content, upload.filename) == (b"content", name)
+    assert max_.bots[BOT].leaks == []
 
 
 async def test_pictures_may_stay_where_they_are_and_other_links_are_text(

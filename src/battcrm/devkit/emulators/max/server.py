@@ -318,13 +318,14 @@ class MaxEmulator(People, Emulator):
         return json_answer(answer | ({"token": upload.token} if kind in ("video", "audio") else {}))
 
     async def _put(self, request: web.Request) -> web.StreamResponse:
-        """An address takes one file, in the part `data`, and no token."""
+        """An address takes one file, in the part `data`. A token that came along is noted: it belongs to no other host."""
         bot = self.bots.get(int(request.match_info["bot"]))
         upload = bot.uploads.get(request.match_info["upload"]) if bot else None
         part = (await request.post()).get("data")
-        taken = upload is None or upload.content is not None
-        if upload is None or taken or not isinstance(part, web.FileField) or "Authorization" in request.headers:
+        if bot is None or upload is None or upload.content is not None or not isinstance(part, web.FileField):
             return web.Response(status=400, body=b"<retval>0</retval>", content_type="text/xml")
+        if "Authorization" in request.headers:
+            bot.leaks.append(upload.token)
         upload.content, upload.filename = part.file.read(), part.filename
         if upload.kind == "image":
             return json_answer({"photos": {f"{upload.token}==": {"token": upload.token}}})

@@ -55,7 +55,7 @@ class Dialog:
 
 @dataclass(slots=True)
 class Upload:
-    """One file: its address takes it once; `ready` counts down the refusals until it can be attached."""
+    """One file: its address takes it once."""
 
     kind: str
     token: str
@@ -87,6 +87,7 @@ class Bot:
     uploads: dict[str, Upload] = field(default_factory=dict)
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
     dropped: list[str] = field(default_factory=list)
+    leaks: list[str] = field(default_factory=list)
     presses: dict[str, str | None] = field(default_factory=dict)
     actions: list[tuple[int, str]] = field(default_factory=list)
     history: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
