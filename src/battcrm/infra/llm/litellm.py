@@ -27,6 +27,7 @@ class LitellmChat:
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
         import litellm
 
+        litellm.suppress_debug_info = True
         self._litellm = litellm
         self._model, self._clock = model, clock
         self._api_key, self._base_url = api_key, base_url
