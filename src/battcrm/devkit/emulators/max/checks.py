@@ -51,7 +51,7 @@ def message(bot: Bot, body: dict[str, Any]) -> tuple[str, tuple[str, ...], str |
     if body.get("format") not in (None, "markdown", "html"):
         raise bad("format: must be markdown or html")
     _link(body.get("link"))
-    attachments = body.get("attachments") or []
+    attachments = [] if body.get("attachments") is None else body["attachments"]
     if not isinstance(attachments, list) or not all(isinstance(item, dict) for item in attachments):
         raise bad("attachments: must be an array")
     titles: tuple[str, ...] = ()
