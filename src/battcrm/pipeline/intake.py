@@ -125,6 +125,10 @@ class IntakePlanner:
         elif message.kind is Kind.STATUS:
             status = message.status
             self._refer(plan.statuses, arrival, dialog, (status.message_id or status.up_to) if status else None)
+            if message.window is not None and message.window.template_required:
+                # The platform found the window closed earlier than we did: no more free text until they write.
+                dialog.window_expires_at = now
+                dialog.dirty = True
         elif message.kind is Kind.TYPING and dialog.due_at is not None and dialog.first_unanswered_at is not None:
             dialog.due_at = extended_by_typing(dialog.due_at, settings, now, dialog.first_unanswered_at)
             dialog.dirty = True

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from battcrm.models.facts import Fact, Hypothesis
 from battcrm.pipeline.knowledge import facts_of, from_json
+from battcrm.services.channels_texts import NOTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,12 @@ def author_of(direction: str | None, author: str | None) -> str | None:
     return "client" if direction == "in" else author
 
 
+def note_of(content: dict[str, Any]) -> list[str]:
+    """What the operator has to know of a message, such as content that the platform keeps to itself."""
+    pair = NOTES.get(content.get("note", ""))
+    return [f"({' / '.join(pair)})"] if pair else []
+
+
 def _line(row: Any) -> Line:
     content: dict[str, Any] = row["content"]
     files = [a.get("filename") or a.get("kind", "file") for a in content.get("attachments", ())]
@@ -123,7 +130,7 @@ def _line(row: Any) -> Line:
         message_id=row["message_id"],
         at=row["received_at"],
         author=author_of(row["direction"], row["author"]) or "",
-        text=" ".join([text, *(f"[{name}]" for name in files)]).strip(),
+        text=" ".join([text, *(f"[{name}]" for name in files), *note_of(content)]).strip(),
         state=row["state"],
         kind=row["kind"],
         deleted=row["deleted_at"] is not None,

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from battcrm.infra.exchange import HttpResponse
-from battcrm.kit.errors import Invalid, Transient
+from battcrm.kit.errors import Invalid, Permanent, Transient
 from battcrm.kit.text import dumps
 from battcrm.transport import wire
 from battcrm.transport.base import ChannelAccount, HttpClient
+from battcrm.transport.downloads import Downloads
 from battcrm.transport.telegram.errors import result_of
 
 BASE_URL: Final = "https://api.telegram.org"
+MAX_FILE: Final = 20 * 1024 * 1024
 
 File = tuple[str, bytes, str]
 
@@ -50,15 +52,21 @@ class BotApi:
             answer = await self._http.request("POST", url, json=given, timeout=timeout, idempotent=idempotent)
         return result_of(answer, idempotent=idempotent)
 
-    async def file(self, file_id: str) -> bytes:
-        """The bytes of a file sent to the bot (at most 20 MB on the cloud server)."""
+    async def file(self, file_id: str, max_bytes: int = MAX_FILE) -> bytes:
+        """The bytes of a file sent to the bot (at most 20 MB on the cloud server). Permanent if it is larger."""
         described = wire.obj(await self.call("getFile", {"file_id": file_id}, idempotent=True))
         path = wire.text(described.get("file_path"))
         if path is None or ".." in path.split("/"):
             raise Transient("Telegram has no path for the file yet", code="file_not_ready")
-        answer: HttpResponse = await self._http.request(
-            "GET", f"{self._base}/file/bot{self._token}/{path.lstrip('/')}", timeout=60.0, idempotent=True
-        )
+        answer = await self._download(f"{self._base}/file/bot{self._token}/{path.lstrip('/')}", max_bytes)
         if answer.status != 200:
             raise Transient(f"file download answered {answer.status}", code="file_not_ready")
         return answer.body
+
+    async def _download(self, url: str, max_bytes: int) -> HttpResponse:
+        if not isinstance(self._http, Downloads):
+            return await self._http.request("GET", url, timeout=60.0, idempotent=True)
+        try:
+            return await self._http.download(url, max_bytes=max_bytes, trusted=True, redirects=0)
+        except Invalid as error:
+            raise Permanent("the file is too large", code="file_too_big") from error

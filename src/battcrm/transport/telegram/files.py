@@ -20,7 +20,7 @@ class TelegramFiles:
             raise Permanent("the attachment has no file", code="no_file")
         if attachment.size is not None and attachment.size > max_bytes:
             raise Permanent("the file is too large", code="file_too_big")
-        content = await self._api.file(attachment.ref)
+        content = await self._api.file(attachment.ref, max_bytes)
         if len(content) > max_bytes:
             raise Permanent("the file is too large", code="file_too_big")
         return FetchedFile(content, attachment.mime, attachment.filename)
