@@ -24,7 +24,12 @@ def _statements() -> dict[str, str]:
             continue
         module = importlib.import_module(name)
         for attribute, value in vars(module).items():
-            if attribute not in _PARTS and isinstance(value, str) and _STATEMENT.match(value) and re.search(r"\b(FROM|INTO|SET)\b", value):
+            if (
+                attribute not in _PARTS
+                and isinstance(value, str)
+                and _STATEMENT.match(value)
+                and re.search(r"\b(FROM|INTO|SET)\b", value)
+            ):
                 found[f"{name}.{attribute}"] = value
     return found
 
@@ -33,7 +38,7 @@ def _due_statements() -> dict[str, str]:
     from battcrm.infra import due
 
     tables = [due.CLIENT_WORK, due.DUE_WORK, due.INTENTS, due.OUTGOING]
-    templates = ["_CLAIM", "_NEXT", "_EXTEND", "_DONE", "_RETRY"]
+    templates = ["_CLAIM", "_EXTEND", "_DONE", "_RETRY"]
     return {f"{t.name}{name}": t.sql(getattr(due, name)) for t in tables for name in templates}
 
 
