@@ -17,7 +17,7 @@ PARKED: Final = timedelta(seconds=30)
 
 _KNOWN: Final = """
 SELECT m.message_id FROM message m WHERE m.tenant_id = $1 AND m.dialog_id = $2 AND m.direction = 'out'
-  AND (m.external_id = $3 OR m.outgoing_id::text = $4)
+  AND m.external_id = $3
 """
 _OURS: Final = """
 SELECT o.outgoing_id, o.message_id, o.author, o.state FROM outgoing o
@@ -44,7 +44,7 @@ async def apply_echo(
     dialog, message = change.dialog, change.arrival.message
     reference = (message.status.client_ref if message.status else None) or ""
     scope = (dialog.tenant_id, dialog.dialog_id)
-    if await connection.fetchval(_KNOWN, *scope, change.external_id, reference):
+    if await connection.fetchval(_KNOWN, *scope, change.external_id):
         return True
     ours = await connection.fetchrow(_OURS, *scope, reference) if reference else None
     if ours is not None:

@@ -33,7 +33,7 @@ WITH RECURSIVE tenants AS (
 ), picked AS MATERIALIZED (
   SELECT p.* FROM owned CROSS JOIN LATERAL (
     SELECT i.tenant_id, i.inbox_id FROM inbox i
-    WHERE i.tenant_id = owned.tenant_id AND i.ready_at <= $3 AND ($6 OR i.attempts = 0)
+    WHERE i.tenant_id = owned.tenant_id AND i.ready_at <= $3 AND (i.attempts > 0) = $6
     ORDER BY i.inbox_id LIMIT $4 FOR UPDATE SKIP LOCKED
   ) p LIMIT $5
 )

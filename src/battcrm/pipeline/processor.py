@@ -76,7 +76,8 @@ class Processor:
                 log.warning("processor.database", error=type(error).__name__)
                 await self._clock.sleep(0.5)
                 continue
-            if done == 0:
+            # Fewer than a tenant's share: nobody was capped, so all there was has been taken.
+            if done == 0 or (not self._careful and done < self._per_tenant):
                 await self._wakeups.wait(WAKE, 1.0)
 
     async def step(self) -> int:
@@ -101,6 +102,8 @@ class Processor:
         async with self._pool.acquire() as connection, connection.transaction():
             rows = await connection.fetch(store.TAKE, *self._claim(self._batch, attempted=False))
             self._advance(rows)
+            if len(rows) < self._per_tenant:
+                self._cursor = NO_TENANT
             outcome = await self._process(connection, rows)
         self._wake(outcome)
         if not rows and self._cursor == NO_TENANT:
@@ -109,21 +112,29 @@ class Processor:
         return len(rows)
 
     async def _careful_step(self, *, only_attempted: bool = False) -> int:
-        limit = 20 if only_attempted else self._batch
-        async with self._pool.acquire() as connection:
-            marked = await connection.fetch(store.MARK, *self._claim(limit, attempted=True))
-        self._advance(marked)
-        fresh = [row for row in marked if row["attempts"] == 1]
-        if fresh and not await self._take(fresh):
-            marked = [*(row for row in marked if row["attempts"] > 1), *fresh]
-        else:
-            marked = [row for row in marked if row["attempts"] > 1]
-        for row in marked:
-            await self._single(row)
-        taken = len(marked) + len(fresh)
-        if taken == 0 and self._cursor == NO_TENANT:
+        """One row that was begun before, or else a batch of new ones, with the attempt committed first.
+
+        A row is never marked on behalf of another: a neighbour of a deadly row must not share its count.
+        """
+        began = self._cursor
+        begun = await self._mark(1, attempted=True)
+        if begun:
+            self._advance(begun)
+            await self._single(begun[0])
+            return 1
+        fresh = [] if only_attempted else await self._mark(self._batch, attempted=False)
+        self._advance(fresh)
+        if fresh:
+            await self._take(fresh)
+        elif began != NO_TENANT:
+            return await self._careful_step(only_attempted=only_attempted)
+        elif not only_attempted:
             self._careful = False
-        return taken
+        return len(fresh)
+
+    async def _mark(self, limit: int, *, attempted: bool) -> list[Any]:
+        async with self._pool.acquire() as connection:
+            return list(await connection.fetch(store.MARK, *self._claim(limit, attempted=attempted)))
 
     async def _take(self, rows: Sequence[Any]) -> bool:
         """Process marked rows as one batch; False if the batch as a whole cannot be processed."""

@@ -43,6 +43,7 @@ FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6
   AS n(tenant_id, dialog_id, last_seq, last_out, answered_seq, quiet)
 WHERE d.tenant_id = n.tenant_id AND d.dialog_id = n.dialog_id
 """
+# A merged client has no identities any more and must come to rest all the same.
 _RELEASE: Final = """
 WITH held AS MATERIALIZED (
   SELECT w.tenant_id, w.client_id FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS k(tenant_id, client_id, token)
@@ -52,8 +53,8 @@ WITH held AS MATERIALIZED (
 UPDATE client_work w SET lease_until = NULL, attempts = 0, superseded = 0, last_error = NULL, due_at = n.due_at
 FROM (
   SELECT h.tenant_id, h.client_id, min(d.due_at) AS due_at FROM held h
-  JOIN identity i ON i.tenant_id = h.tenant_id AND i.client_id = h.client_id
-  JOIN dialog d ON d.tenant_id = i.tenant_id AND d.identity_id = i.identity_id
+  LEFT JOIN identity i ON i.tenant_id = h.tenant_id AND i.client_id = h.client_id
+  LEFT JOIN dialog d ON d.tenant_id = i.tenant_id AND d.identity_id = i.identity_id
   GROUP BY h.tenant_id, h.client_id
 ) n
 WHERE w.tenant_id = n.tenant_id AND w.client_id = n.client_id

@@ -14,6 +14,7 @@ from battcrm.infra.postgres import UNAVAILABLE, Pool, columns, unavailable
 from battcrm.infra.wake import Wakeups
 from battcrm.kit.clock import Clock
 from battcrm.kit.ids import IdFactory, bucket_of
+from battcrm.kit.text import storable
 from battcrm.models.unified import UnifiedMessage
 from battcrm.models.unified_codec import encode
 from battcrm.transport.base import ChannelAccount
@@ -140,7 +141,7 @@ def _row(delivery: Delivery, message: UnifiedMessage) -> tuple[object, ...]:
 
 
 def storable_key(key: str) -> str:
-    """The key itself, or for one that is too long its digest: an index row has a limit."""
-    if len(key) <= _KEY_LIMIT:
+    """The key itself, or its digest where it is too long for an index row or not text to the database."""
+    if len(key) <= _KEY_LIMIT and storable(key) == key:
         return key
-    return "sha256:" + hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
+    return "sha256:" + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

@@ -97,11 +97,7 @@ class FaultyPool:
     @asynccontextmanager
     async def _acquired(self) -> AsyncIterator[FaultyConnection]:
         await self._living()
-        self.traffic.busy += 1
-        try:
-            proxy: Any = await self.real.acquire()
-        finally:
-            self.traffic.busy -= 1
+        proxy: Any = await self.counted(self.real.acquire)
         # The proxy forgets the connection when it is released.
         raw = proxy._con
         self._open.add(raw)
@@ -109,7 +105,7 @@ class FaultyPool:
             yield FaultyConnection(self, proxy)
         finally:
             self._open.discard(raw)
-            await self.real.release(proxy)
+            await self.counted(self.real.release, proxy)
 
     async def point(self, raw: Any) -> None:
         """A place between two statements, where a fault may come."""
@@ -131,13 +127,17 @@ class FaultyPool:
     async def run(self, raw: Any, call: Any, *arguments: Any) -> Any:
         """One statement with its two points."""
         await self.point(raw)
-        self.traffic.busy += 1
-        try:
-            result = await call(*arguments)
-        finally:
-            self.traffic.busy -= 1
+        result = await self.counted(call, *arguments)
         await self.point(raw)
         return result
+
+    async def counted(self, call: Any, *arguments: Any) -> Any:
+        """A call to the server that counts as traffic."""
+        self.traffic.busy += 1
+        try:
+            return await call(*arguments)
+        finally:
+            self.traffic.busy -= 1
 
     async def _living(self) -> None:
         if self.dead:
@@ -178,5 +178,5 @@ class FaultyConnection:
             finished = True
         finally:
             if not finished and not self._pool.dead and not self._raw.is_closed():
-                await transaction.rollback()
+                await self._pool.counted(transaction.rollback)
         await self._pool.run(self._raw, transaction.commit)

@@ -1,0 +1,202 @@
+"""PROTOCOL B, rule by rule: poison, order, orphans, ranks, echoes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from battcrm.devkit.faults.bench import Bench, Shop
+from battcrm.devkit.faults.messenger import Messenger, event
+from battcrm.models.unified_codec import decode
+from tests.faults.test_door_rules import ALL_ROLES, BLOCKED, work
+from tests.support.waiting import eventually
+
+TEXTS = "SELECT text FROM message WHERE direction = 'in' ORDER BY seq"
+
+
+async def texts(world: Bench) -> list[str]:
+    return [row[0] for row in await world.pool.fetch(TEXTS)]
+
+
+async def test_a_row_that_kills_the_processor_is_buried_and_its_neighbours_live(
+    world: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole process dies each time it looks at the row, as with a crash of the interpreter."""
+    shop = await world.shop()
+    for n, text in enumerate(("one", "POISON", "three")):
+        await world.deliver(shop, event(f"chat{n}", "m", text))
+
+    def deadly(payload: bytes) -> Any:
+        if b"POISON" in payload:
+            world.roles["processor-1"].pool.dead = True
+        return decode(payload)
+
+    monkeypatch.setattr("battcrm.pipeline.processor.decode", deadly)
+    deaths = 0
+    for _ in range(40):
+        deaths += not await world.step("processor-1")
+        world.move_clock(10)
+    assert sorted(await texts(world)) == ["one", "three"]
+    dead = await world.pool.fetch("SELECT source, payload FROM dead_letter")
+    assert [row["source"] for row in dead] == ["inbox"]
+    assert b"POISON" in dead[0]["payload"]
+    assert deaths <= 6
+
+
+async def test_a_row_that_cannot_be_processed_is_buried_without_harm(
+    world: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = await world.shop()
+    for n, text in enumerate(("one", "POISON", "three")):
+        await world.deliver(shop, event(f"chat{n}", "m", text))
+
+    def failing(payload: bytes) -> Any:
+        if b"POISON" in payload:
+            raise ValueError("unreadable")
+        return decode(payload)
+
+    monkeypatch.setattr("battcrm.pipeline.processor.decode", failing)
+    await world.step("processor-1")
+    assert sorted(await texts(world)) == ["one", "three"]
+    for _ in range(20):
+        world.move_clock(10)
+        await world.step("processor-1")
+    assert await world.pool.fetchval("SELECT count(*) FROM inbox") == 0
+    assert await world.pool.fetchval("SELECT count(*) FROM dead_letter WHERE source = 'inbox'") == 1
+
+
+async def test_an_edit_that_comes_first_waits_for_its_message(world: Bench) -> None:
+    shop = await world.shop()
+    await world.deliver(shop, event("anna", "m0", "before"))
+    await world.deliver(shop, event("anna", "m1", "new text", "edit", 1))
+    await world.step("processor-1")
+    await world.deliver(shop, event("anna", "m1", "old text"))
+    await world.step("processor-1")
+    world.move_clock(3)
+    await world.step("processor-1")
+    assert await texts(world) == ["before", "new text"]
+
+
+async def test_an_edit_whose_message_never_comes_is_kept_as_an_orphan(world: Bench) -> None:
+    shop = await world.shop()
+    await world.deliver(shop, event("anna", "m0", "before"))
+    await world.deliver(shop, event("anna", "m1", "new text", "edit", 1))
+    for _ in range(14):
+        await world.step("processor-1")
+        world.move_clock(60)
+    assert await world.pool.fetchval("SELECT source FROM dead_letter") == "orphan"
+    assert await world.pool.fetchval("SELECT count(*) FROM inbox") == 0
+
+
+@pytest.mark.parametrize(
+    ("states", "final"),
+    [
+        (("read", "delivered"), "read"),
+        (("delivered", "read"), "read"),
+        (("failed", "read"), "failed"),
+        (("delivered", "sent"), "delivered"),
+    ],
+)
+async def test_a_status_never_moves_back(world: Bench, states: tuple[str, ...], final: str) -> None:
+    shop = await world.shop()
+    await world.deliver(shop, event("anna", "m1", "hello"))
+    await work(world)
+    for state in states:
+        await world.deliver(shop, event("anna", "out-1", kind="status", state=state))
+        await world.step("processor-1")
+    assert await world.pool.fetchval("SELECT state FROM message WHERE direction = 'out'") == final
+
+
+async def said_by_us(world: Bench) -> list[str]:
+    rows = await world.pool.fetch("SELECT author FROM message WHERE direction = 'out' ORDER BY seq")
+    return [row[0] for row in rows]
+
+
+async def sending(world: Bench, shop: Shop, messenger: Messenger) -> None:
+    messenger.hold = "after"
+    await world.deliver(shop, event("anna", "m1", "hello"))
+    await work(world)
+    assert messenger.in_flight == 1
+
+
+async def test_an_echo_during_a_send_waits_for_the_send(world: Bench) -> None:
+    shop = await world.shop()
+    await sending(world, shop, world.messenger)
+    await world.deliver(shop, event("anna", "out-1", "1|0|hello", echo=True))
+    await world.step("processor-1")
+    world.messenger.release()
+    await world.settle()
+    world.move_clock(3)
+    await world.step("processor-1")
+    assert await said_by_us(world) == ["bot"]
+    assert await world.pool.fetchval("SELECT count(*) FROM inbox") == 0
+
+
+async def test_an_echo_nobody_claims_within_half_a_minute_was_a_human(world: Bench) -> None:
+    shop = await world.shop()
+    await sending(world, shop, world.messenger)
+    await world.deliver(shop, event("anna", "other-7", "I am here", echo=True))
+    for _ in range(3):
+        await world.step("processor-1")
+        world.move_clock(16)
+    await world.step("processor-1")
+    assert await said_by_us(world) == ["bot", "operator"]
+
+
+async def test_an_echo_with_our_reference_settles_what_was_unknown(world: Bench) -> None:
+    shop = await world.shop()
+    await sending(world, shop, world.messenger)
+    await world.kill("out-1")
+    world.messenger.release()
+    world.move_clock(100)
+    await world.step("out-1")
+    (row,) = await world.pool.fetch("SELECT outgoing_id, state FROM outgoing")
+    assert row["state"] == "unknown"
+    await world.deliver(shop, event("anna", "p-1", echo=True, client_ref=str(row["outgoing_id"])))
+    await world.step("processor-1")
+    assert await world.pool.fetchval("SELECT state FROM outgoing") == "sent"
+    assert await world.pool.fetchval("SELECT external_id FROM message WHERE direction = 'out'") == "p-1"
+    assert await said_by_us(world) == ["bot"]
+
+
+async def test_a_group_chat_is_stored_and_never_answered(world: Bench) -> None:
+    from dataclasses import replace
+
+    from battcrm.models.unified import Conversation
+
+    shop = await world.shop()
+    await world.deliver(shop, replace(event("g", "m1", "hello all"), conversation=Conversation("g", "group")))
+    await world.drain()
+    assert await texts(world) == ["hello all"]
+    assert world.messenger.shown == []
+
+
+async def test_dialogs_are_locked_in_one_order(world: Bench) -> None:
+    shop = await world.shop()
+    for chat in ("anna", "boris"):
+        await world.deliver(shop, event(chat, "m1", "hello"))
+    await work(world)
+    low, high = [r[0] for r in await world.pool.fetch("SELECT dialog_id FROM dialog ORDER BY tenant_id, dialog_id")]
+    for chat in ("boris", "anna"):
+        await world.deliver(shop, event(chat, "m2", "hello"))
+    await blocked_on_the_first_only(world, "dialog", "dialog_id", (low, high), "processor-1")
+
+
+async def blocked_on_the_first_only(world: Bench, table: str, key: str, rows: tuple[Any, Any], role: str) -> None:
+    """Hold the lower row: the role must wait for it without holding the higher one."""
+    lock = f"SELECT 1 FROM {table} WHERE {key} = $1 FOR UPDATE"
+    async with world.pool.acquire() as other, other.transaction():
+        await other.execute(lock, rows[0])
+        step = asyncio.ensure_future(world.step(role))
+        await eventually(lambda: world.pool.fetchval(BLOCKED), what=f"{role} waits")
+        await other.execute(lock + " NOWAIT", rows[1])
+    await step
+
+
+@pytest.mark.parametrize("name", ALL_ROLES)
+async def test_a_role_without_work_takes_nothing(world: Bench, name: str) -> None:
+    await world.shop()
+    assert await world.step(name)
+    assert world.messenger.shown == []

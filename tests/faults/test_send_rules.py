@@ -1,0 +1,140 @@
+"""PROTOCOL E, rule by rule: at most once, in order, and never forgotten."""
+
+from __future__ import annotations
+
+import pytest
+
+from battcrm.devkit.faults.bench import Bench
+from battcrm.devkit.faults.messenger import Accident, event
+from battcrm.devkit.faults.pool import Fault
+from tests.faults.test_turn_rules import answers, hears
+
+
+async def decided(world: Bench, *texts: str, chat: str = "anna", **dialog: float) -> None:
+    """Replies that wait to be sent, one turn each."""
+    shop = await world.shop(**dialog)
+    for n, text in enumerate(texts):
+        await hears(world, shop, event(chat, f"m{n}", text))
+        await world.step("ai-1")
+
+
+async def outgoing(world: Bench) -> list[str]:
+    return [row[0] for row in await world.pool.fetch("SELECT state FROM outgoing ORDER BY seq")]
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+async def test_a_send_whose_worker_died_is_unknown_and_not_repeated(world: Bench, place: str) -> None:
+    """`sending` is committed before the first byte; without it the successor would send again."""
+    await decided(world, "hello")
+    world.messenger.hold = place
+    assert not await world.step("out-1")
+    assert await outgoing(world) == ["sending"]
+    await world.kill("out-1")
+    await world.drain()
+    assert await outgoing(world) == ["unknown"]
+    assert len(answers(world)) == (1 if place == "after" else 0)
+
+
+@pytest.mark.parametrize("accident", [Accident.SWALLOWED, Accident.ANSWER_LOST])
+async def test_a_lost_answer_is_unknown_and_not_repeated(world: Bench, accident: Accident) -> None:
+    await decided(world, "hello")
+    world.messenger.accidents.append(accident)
+    await world.step("out-1")
+    world.move_clock(600)
+    await world.step("out-1")
+    assert await outgoing(world) == ["unknown"]
+    assert len(answers(world)) == (1 if accident is Accident.ANSWER_LOST else 0)
+
+
+async def test_what_failed_before_the_first_byte_is_sent_again(world: Bench) -> None:
+    await decided(world, "hello")
+    world.messenger.accidents.append(Accident.REFUSED)
+    await world.step("out-1")
+    assert await outgoing(world) == ["pending"]
+    world.move_clock(5)
+    await world.step("out-1")
+    assert answers(world) == ["1|0|hello"]
+
+
+async def test_a_channel_that_asks_for_a_pause_gets_it(world: Bench) -> None:
+    await decided(world, "hello")
+    world.messenger.accidents.append(Accident.BUSY)
+    await world.step("out-1")
+    await world.step("out-1")
+    world.move_clock(2.5)
+    await world.step("out-1")
+    assert (answers(world), await outgoing(world)) == ([], ["pending"])
+    world.move_clock(1)
+    await world.step("out-1")
+    assert answers(world) == ["1|0|hello"]
+
+
+async def test_a_pending_or_sending_message_blocks_its_chat(world: Bench) -> None:
+    await decided(world, "one", "two")
+    world.messenger.hold = "before"
+    await world.step("out-1")
+    await world.step("out-2")
+    assert world.messenger.begun == 1
+    world.messenger.release()
+    await world.settle()
+    await world.step("out-2")
+    assert [a.split("|")[2] for a in answers(world)] == ["one", "two"]
+
+
+async def test_an_unknown_message_does_not_block_its_chat(world: Bench) -> None:
+    await decided(world, "one", "two")
+    world.messenger.accidents.append(Accident.SWALLOWED)
+    await world.step("out-1")
+    await world.step("out-1")
+    assert [a.split("|")[2] for a in answers(world)] == ["two"]
+
+
+async def test_a_reply_too_old_is_not_sent(world: Bench) -> None:
+    await decided(world, "hello", reply_expires=900)
+    world.move_clock(901)
+    await world.step("out-1")
+    assert (answers(world), await outgoing(world)) == ([], ["expired"])
+
+
+async def test_two_workers_send_a_message_once(world: Bench) -> None:
+    await decided(world, "hello")
+    world.messenger.hold = "before"
+    await world.step("out-1")
+    await world.step("out-2")
+    world.messenger.release()
+    await world.settle()
+    assert answers(world) == ["1|0|hello"]
+
+
+async def test_a_late_workers_result_does_not_overwrite(world: Bench) -> None:
+    """Its lease ran out while the messenger was silent; its successor has said `unknown`."""
+    await decided(world, "hello")
+    world.messenger.hold = "before"
+    await world.step("out-1")
+    world.move_clock(91)
+    await world.step("out-2")
+    assert await outgoing(world) == ["unknown"]
+    world.messenger.release()
+    await world.settle()
+    assert await outgoing(world) == ["unknown"]
+    assert len(answers(world)) == 1
+
+
+async def test_a_cancelled_row_is_not_sent(world: Bench) -> None:
+    """Claimed by a worker, cancelled by an operator, then started: the start must notice."""
+    await decided(world, "hello")
+    claim = (await world.roles["out-1"].worker._queue.claim(1, lease=90.0, extra=([],)))[0]
+    await world.pool.execute("UPDATE outgoing SET state = 'cancelled', due_at = NULL, token = token + 1")
+    assert list(await world.roles["out-1"].worker._store.start_sending([claim])) == [False]
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+@pytest.mark.parametrize("after", range(0, 24, 2))
+async def test_a_sender_that_dies_at_any_statement_sends_at_most_once(world: Bench, after: int, fault: Fault) -> None:
+    await decided(world, "hello")
+    world.arm("out-1", after, fault)
+    await world.step("out-1")
+    await world.drain()
+    state = (await outgoing(world))[0]
+    assert len(answers(world)) == 1 if state == "sent" else len(answers(world)) <= 1
+    assert state in ("sent", "unknown")

@@ -1,0 +1,209 @@
+"""PROTOCOL C, rule by rule: leases, tokens, versions, at most one voice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from battcrm.devkit.faults.bench import Bench
+from battcrm.devkit.faults.messenger import event
+from battcrm.devkit.faults.pool import Fault
+from tests.faults.test_processor_rules import blocked_on_the_first_only
+
+STATES = "SELECT state FROM turn ORDER BY started_at, turn_id"
+
+
+async def states(world: Bench) -> list[str]:
+    return sorted(row[0] for row in await world.pool.fetch(STATES))
+
+
+async def hears(world: Bench, shop: Any, *events: Any) -> None:
+    for one in events:
+        assert await world.deliver(shop, one)
+    await world.step("processor-1")
+
+
+def answers(world: Bench) -> list[str]:
+    return [s.text for s in world.messenger.shown]
+
+
+async def thinking(world: Bench, shop: Any, name: str = "ai-1") -> None:
+    """A turn over `hello` that has begun and not ended."""
+    await hears(world, shop, event("anna", "m1", "hello"))
+    world.gate.hold = True
+    assert not await world.step(name)
+    assert world.gate.started == 1
+
+
+async def let_go(world: Bench) -> None:
+    world.gate.release()
+    await world.settle()
+
+
+async def test_a_claimed_client_is_nobody_elses(world: Bench) -> None:
+    shop = await world.shop()
+    await thinking(world, shop)
+    await world.step("ai-2")
+    assert world.gate.started == 1
+    await let_go(world)
+    await world.step("out-1")
+    assert answers(world) == ["1|0|hello"]
+
+
+async def test_a_dead_workers_client_is_taken_when_its_lease_is_over(world: Bench) -> None:
+    shop = await world.shop()
+    await thinking(world, shop)
+    await world.kill("ai-1")
+    await world.step("ai-2")
+    assert world.gate.started == 1
+    world.move_clock(61)
+    world.gate.hold = False
+    await world.step("ai-2")
+    await world.step("out-1")
+    assert answers(world) == ["1|0|hello"]
+
+
+async def test_a_late_worker_does_not_release_the_lease_of_its_successor(world: Bench) -> None:
+    """Only the first of the two goes on; the second still holds the client."""
+    shop = await world.shop()
+    await thinking(world, shop)
+    early = world.gate._release
+    world.gate._release = type(early)()
+    world.move_clock(61)
+    assert not await world.step("ai-2")
+    early.set()
+    await world.settle()
+    assert await states(world) == []
+    assert await world.pool.fetchval("SELECT lease_until IS NOT NULL AND due_at IS NOT NULL FROM client_work")
+    assert await world.pool.fetchval("SELECT count(*) FROM outgoing") == 0
+    await let_go(world)
+    await world.step("out-1")
+    assert answers(world) == ["1|0|hello"]
+
+
+async def test_a_message_that_comes_during_the_turn_is_answered_with_it(world: Bench) -> None:
+    shop = await world.shop()
+    await thinking(world, shop)
+    await hears(world, shop, event("anna", "m2", "and one more thing"))
+    await let_go(world)
+    assert await states(world) == ["superseded"]
+    await world.drain()
+    assert answers(world) == ["2|0|hello", "2|1|and one more thing"]
+
+
+@pytest.mark.parametrize("kind", ["edit", "delete"])
+async def test_what_was_taken_back_during_the_turn_is_not_answered(world: Bench, kind: str) -> None:
+    shop = await world.shop()
+    await thinking(world, shop)
+    await hears(world, shop, event("anna", "m1", "something else", kind, 1))
+    await let_go(world)
+    assert await states(world) == ["superseded"]
+    await world.drain()
+    assert answers(world) == (["1|0|something else"] if kind == "edit" else [])
+
+
+async def test_a_bare_thank_you_disturbs_no_turn_and_is_still_covered(world: Bench) -> None:
+    shop = await world.shop()
+    await thinking(world, shop)
+    await hears(world, shop, event("anna", "m2", "спасибо"))
+    await let_go(world)
+    assert await states(world) == ["posted"]
+    await world.drain()
+    assert answers(world) == ["1|0|hello", "3|0|спасибо"]
+
+
+async def test_after_two_supersedes_the_answer_is_posted_and_the_rest_follows(world: Bench) -> None:
+    shop = await world.shop()
+    await thinking(world, shop)
+    for n in range(2, 5):
+        await hears(world, shop, event("anna", f"m{n}", f"more {n}"))
+        await let_go(world)
+        if n < 4:
+            world.gate.hold = True
+            assert not await world.step("ai-1")
+    assert await states(world) == ["posted", "superseded", "superseded"]
+    await world.drain()
+    said = ",".join(a.split("|")[2] for a in answers(world))
+    assert said == "hello,more 2,more 3,more 4"
+    assert await world.pool.fetchval("SELECT superseded FROM client_work") == 0
+
+
+async def test_two_turns_over_the_same_messages_speak_once(world: Bench) -> None:
+    """Whatever made a dialog due again, (dialog, covered up to, part) is said once."""
+    shop = await world.shop()
+    await hears(world, shop, event("anna", "m1", "hello"))
+    await world.step("ai-1")
+    await world.pool.execute("UPDATE dialog SET answered_seq = 0, last_seq = 1, due_at = $1", world.clock.now())
+    await world.pool.execute("UPDATE client_work SET due_at = $1", world.clock.now())
+    await world.step("ai-1")
+    assert await world.pool.fetchval("SELECT count(*) FROM outgoing") == 1
+    await world.drain()
+    assert answers(world) == ["1|0|hello"]
+
+
+async def test_a_turn_that_keeps_failing_becomes_a_handover(world: Bench) -> None:
+    shop = await world.shop()
+    await hears(world, shop, event("anna", "m1", "hello"))
+    world.gate.fail = 100
+    for _ in range(12):
+        await world.step("ai-1")
+        world.move_clock(40)
+    (row,) = await world.pool.fetch("SELECT action, reason FROM decision")
+    assert (row["action"], row["reason"]) == ("operator", "internal_error")
+    await hears(world, shop, event("anna", "m2", "are you there?"))
+    world.gate.fail = 0
+    await world.drain()
+    assert answers(world) == ["1|0|hello", "3|0|are you there?"]
+
+
+async def test_a_client_merged_during_the_turn_is_answered_under_its_new_name_uncounted(world: Bench) -> None:
+    shop = await world.shop()
+    await hears(world, shop, event("boris", "m0", "hi"))
+    await world.drain()
+    await hears(world, shop, event("anna", "m1", "hello"))
+    world.gate.hold = True
+    assert not await world.step("ai-1")
+    boris = await world.pool.fetchval("SELECT client_id FROM client ORDER BY created_at, client_id LIMIT 1")
+    anna = await world.pool.fetchval("SELECT client_id FROM client WHERE client_id <> $1", boris)
+    async with world.pool.acquire() as c, c.transaction():
+        await c.execute("UPDATE identity SET client_id = $1 WHERE client_id = $2", boris, anna)
+        await c.execute("UPDATE client SET merged_into = $1 WHERE client_id = $2", boris, anna)
+        await c.execute("UPDATE client_work SET due_at = $2 WHERE client_id = $1", boris, world.clock.now())
+    await let_go(world)
+    assert await world.pool.fetchval("SELECT superseded FROM client_work WHERE client_id = $1", anna) == 0
+    await world.drain()
+    assert answers(world)[1:] == ["1|0|hello"]
+
+
+async def test_turns_lock_dialogs_in_one_order(world: Bench) -> None:
+    low, high = await two_dialogs(world)
+    await blocked_on_the_first_only(world, "dialog", "dialog_id", (low, high), "ai-1")
+
+
+async def test_turns_lock_clients_in_one_order(world: Bench) -> None:
+    await two_dialogs(world)
+    low, high = [r[0] for r in await world.pool.fetch("SELECT client_id FROM client ORDER BY client_id")]
+    # The events' own lock on the clients' rows is the last one of a transaction.
+    await blocked_on_the_first_only(world, "client", "client_id", (low, high), "processor-1")
+
+
+async def two_dialogs(world: Bench) -> tuple[Any, Any]:
+    """Two clients with something to answer, and something more that waits in the inbox."""
+    shop = await world.shop()
+    await hears(world, shop, event("anna", "m1", "hello"), event("boris", "m1", "hello"))
+    for chat in ("boris", "anna"):
+        await world.deliver(shop, event(chat, "m2", "more"))
+    low, high = [r[0] for r in await world.pool.fetch("SELECT dialog_id FROM dialog ORDER BY tenant_id, dialog_id")]
+    return low, high
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+@pytest.mark.parametrize("after", range(0, 44, 3))
+async def test_a_turn_that_dies_at_any_statement_answers_once(world: Bench, after: int, fault: Fault) -> None:
+    shop = await world.shop()
+    await hears(world, shop, event("anna", "m1", "hello"))
+    world.arm("ai-1", after, fault)
+    await world.step("ai-1")
+    await world.drain()
+    assert answers(world) == ["1|0|hello"]
