@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,12 @@ from battcrm.workers.runtime import Endpoints, Runtime
 from tests.support.waiting import eventually
 
 KEY = base64.b64encode(bytes(range(32))).decode()
+
+
+async def until(check: Callable[[], Any], what: str = "") -> None:
+    """Wait for a condition, sync or async."""
+    found: Any = await eventually(check, what=what)
+    assert found
 
 
 @dataclass(slots=True)
@@ -152,10 +158,10 @@ async def shop(clean_database: str, pg_worker_url: str, tmp_path: Path) -> Async
     http = AioHttp(allow_private=True)
     runtime = open_runtime(pool, pg_worker_url, clock, http, tmp_path / "media")
     tenant = await Tenants(pool, clock, runtime.ids).create("lesnaya", "Лесная")
-    desk = await open_desk(runtime, None)
+    desk = await open_desk(runtime, "")
     serving = asyncio.create_task(gateway.run(runtime))
     try:
-        await eventually(lambda: _listens(runtime.settings.gateway_port), what="the gateway listens")
+        await until(lambda: _listens(runtime.settings.gateway_port), "the gateway listens")
         yield Shop(
             runtime,
             clock,

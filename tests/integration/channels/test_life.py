@@ -11,8 +11,7 @@ from battcrm.devkit.emulators.base import Fault
 from battcrm.devkit.emulators.telegram import TelegramEmulator
 from battcrm.devkit.emulators.vk import VkEmulator
 from battcrm.kit.errors import AuthExpired, Invalid, Permanent
-from tests.integration.channels.conftest import Shop
-from tests.support.waiting import eventually
+from tests.integration.channels.conftest import Shop, until
 
 BOT = 7012345678
 TOKEN = f"{BOT}:AAHdemoDemoDemoDemoDemoDemoDemoDemo0"
@@ -42,9 +41,9 @@ def reissue(emulator: TelegramEmulator) -> None:
     emulator.bots[NEW] = bot
 
 
-async def connect(shop: Shop, emulator: TelegramEmulator, **more: object) -> str:
+async def connect(shop: Shop, emulator: TelegramEmulator, poll: bool = False) -> str:
     joined = await shop.life.add(
-        shop.tenant_id, "telegram", secrets={"token": TOKEN}, settings={"base_url": emulator.url}, **more
+        shop.tenant_id, "telegram", secrets={"token": TOKEN}, settings={"base_url": emulator.url}, poll=poll
     )
     assert joined.problem is None
     return str(joined.view.channel_id)
@@ -183,19 +182,19 @@ async def test_vk_confirms_and_is_switched_on_again(shop: Shop, vk: VkEmulator) 
     )
     community = vk.communities[VK_TOKEN]
     (server,) = community.servers.values()
-    await eventually(lambda: server.status == "ok", what="VK has the confirmation")
+    await until(lambda: server.status == "ok", "VK has the confirmation")
     assert joined.view.account_ref == str(GROUP)
     vk.user_says(VK_TOKEN, VK_USER, "Здравствуйте")
-    await eventually(shop.stored, what="VK's message is stored")
+    await until(shop.stored, "VK's message is stored")
 
     server.status = "failed"  # what VK does after ten failed deliveries
     shop.clock.advance(200)
     with capture_logs() as logs:
         await shop.work()
-    await eventually(lambda: server.status == "ok", what="the server is on again")
+    await until(lambda: server.status == "ok", "the server is on again")
     assert [entry["event"] for entry in logs].count("channel.mended") == 1
     vk.user_says(VK_TOKEN, VK_USER, "Вы ещё тут?")
-    await eventually(lambda: _texts(shop, ["Здравствуйте", "Вы ещё тут?"]))
+    await until(lambda: _texts(shop, ["Здравствуйте", "Вы ещё тут?"]))
 
 
 async def _texts(shop: Shop, wanted: list[str]) -> bool:

@@ -13,11 +13,11 @@ from battcrm.devkit.emulators.base import Fault
 from battcrm.devkit.emulators.telegram import TelegramEmulator
 from battcrm.devkit.emulators.vk import VkEmulator
 from battcrm.infra.http import AioHttp
+from battcrm.pipeline.caretaker import Caretaker
 from battcrm.transport import media_fetch
 from battcrm.transport.media import FolderStore
 from battcrm.workers import caretaker
-from tests.integration.channels.conftest import Shop
-from tests.support.waiting import eventually
+from tests.integration.channels.conftest import Shop, until
 
 BOT = 7012345678
 TOKEN = f"{BOT}:AAHdemoDemoDemoDemoDemoDemoDemoDemo0"
@@ -82,7 +82,7 @@ async def vk(shop: Shop) -> AsyncIterator[VkEmulator]:
             settings={"base_url": emulator.url},
         )
         (server,) = emulator.communities[VK_TOKEN].servers.values()
-        await eventually(lambda: server.status == "ok")
+        await until(lambda: server.status == "ok")
         yield emulator
 
 
@@ -100,7 +100,7 @@ async def arrived(shop: Shop, count: int = 1) -> None:
     async def there() -> bool:
         return len(await shop.stored()) >= count
 
-    await eventually(there, what="the message is stored")
+    await until(there, "the message is stored")
 
 
 async def test_a_photo_is_fetched_and_kept_by_content(shop: Shop, telegram: TelegramEmulator) -> None:
@@ -136,7 +136,7 @@ async def test_an_edit_does_not_fetch_again(shop: Shop, vk: VkEmulator, host: Fi
     await arrived(shop)
     await shop.work()
     vk.edit(VK_TOKEN, USER, seq, "вот он")
-    await eventually(lambda: _said(shop, "вот он"))
+    await until(lambda: _said(shop, "вот он"))
     await shop.work()
     assert (await attachments(shop))[0]["state"] == "stored"
     assert host.asked == ["/a.jpg"]
@@ -186,8 +186,8 @@ async def test_an_address_in_our_own_network_is_refused(shop: Shop, vk: VkEmulat
     await arrived(shop)
     async with AioHttp() as strict:
         fetcher = caretaker.media_fetcher(shop.runtime)
-        fetcher._http_for = lambda _: _AsProduction(shop.runtime.http, strict)  # type: ignore[assignment]
-        lane = caretaker.Caretaker(
+        fetcher._http_for = lambda _: _AsProduction(shop.runtime.http, strict)
+        lane = Caretaker(
             shop.runtime.pool,
             shop.clock,
             shop.runtime.ids,
@@ -221,7 +221,7 @@ async def test_an_oversize_file_is_refused(
     vk.user_says(VK_TOKEN, USER, "схема", attachments=[{"type": "doc", "doc": document}])
     await arrived(shop)
     claim = (
-        await caretaker.Caretaker(
+        await Caretaker(
             shop.runtime.pool, shop.clock, shop.runtime.ids, shop.runtime.wakeups, only=frozenset({"media"})
         )._queue.claim(1, lease=60, extra=(["media"],))
     )[0]

@@ -14,8 +14,7 @@ from battcrm.models.unified import Attachment, Content, Conversation, Kind, Send
 from battcrm.services.channels_texts import NOTES
 from battcrm.services.operator_views import note_of
 from battcrm.transport import registry
-from tests.integration.channels.conftest import Shop
-from tests.support.waiting import eventually
+from tests.integration.channels.conftest import Shop, until
 
 TOKEN, NUMBER, SECRET, WABA = "EAAdemoDemoDemo", "110987654321", "demo-app-secret", "104567890123456"
 WHO = "79000009911"
@@ -40,7 +39,7 @@ async def whatsapp(shop: Shop) -> AsyncIterator[WhatsAppEmulator]:
 async def test_the_window_decides(shop: Shop, whatsapp: WhatsAppEmulator, hours: int, state: str) -> None:
     wrote = shop.clock.now() - timedelta(hours=hours)
     whatsapp.user_says(NUMBER, WHO, "Здравствуйте", timestamp=str(int(wrote.timestamp())))
-    await eventually(shop.stored, what="the message is stored")
+    await until(shop.stored, "the message is stored")
     dialog = await shop.row("SELECT window_expires_at FROM dialog WHERE tenant_id = $1")
     assert abs(dialog["window_expires_at"] - wrote - timedelta(hours=24)) < timedelta(seconds=2)
     await shop.reply("Добрый день!")
@@ -57,7 +56,7 @@ async def test_the_window_decides(shop: Shop, whatsapp: WhatsAppEmulator, hours:
 
 async def test_a_window_that_whatsapp_found_closed_is_closed(shop: Shop, whatsapp: WhatsAppEmulator) -> None:
     whatsapp.user_says(NUMBER, WHO, "Здравствуйте")
-    await eventually(shop.stored, what="the message is stored")
+    await until(shop.stored, "the message is stored")
     whatsapp.lapse(NUMBER, WHO)
     await shop.reply("Добрый день!")
     await shop.sender.step()
@@ -67,7 +66,7 @@ async def test_a_window_that_whatsapp_found_closed_is_closed(shop: Shop, whatsap
         row = await shop.row("SELECT window_expires_at FROM dialog WHERE tenant_id = $1")
         return bool(row["window_expires_at"] <= shop.clock.now())
 
-    await eventually(closed, what="the window is closed by the status")
+    await until(closed, "the window is closed by the status")
     assert (await shop.row("SELECT state FROM message WHERE tenant_id = $1 AND direction = 'out'"))["state"] == "failed"
 
 
