@@ -31,6 +31,11 @@ LETTERS: Final[dict[str, tuple[str, ...]]] = {
 _RUNS: Final = re.compile(r"[a-z]+|[^a-z]+")
 _MODIFIERS: Final = Alias("mod", (), "", "")
 _GLUE: Final = frozenset("-_‑–—")
+# Small words that are never letters of a model ("11 лайт не видит" is no 11 Lite NE).
+_FUNCTION_WORDS: Final = frozenset(
+    "не но на за же по то ту та те ты мы вы он да ну ли бы из от до во со об ко их ее им их мне нас вас его мой наш ваш "
+    "кто что как где вот так там тут еще или чем для при над под без раз все это уже мне нет тоже был она оно они ней".split()
+)
 
 
 class TokenLike(Protocol):
@@ -213,7 +218,7 @@ def _word_shape(norm: str) -> Shape:
     near = near_alias(norm)
     if near is not None:
         return Shape((near.atoms,), near, True)
-    if len(norm) <= 3:
+    if len(norm) <= 3 and norm not in _FUNCTION_WORDS:
         return Shape(_letter_readings(norm), None, False)
     return Shape((), None, False)
 

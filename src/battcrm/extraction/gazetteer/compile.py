@@ -17,7 +17,7 @@ import orjson
 from battcrm.extraction.gazetteer.aliases import aliases, data_lines
 from battcrm.extraction.gazetteer.names import atoms, entries
 
-FORMAT: Final = "1"
+FORMAT: Final = "2"
 CATALOGUE_FILES: Final = ("phones.tsv", "devices.tsv", "rides.tsv")
 CODE_FILES: Final = ("codes.tsv", "codes_android.tsv")
 RANK_FULL: Final = 0
@@ -45,6 +45,10 @@ _DROPPABLE: Final = frozenset(
         "nexus",
         "narzo",
     ]
+)
+# Makers whose own word stands at the head of their marketing names.
+_NAMED_AFTER: Final = frozenset(
+    ("Honor", "Huawei", "Realme", "Infinix", "OPPO", "Vivo", "OnePlus", "Nokia", "Motorola", "Xiaomi", "Lenovo", "LG")
 )
 
 
@@ -126,15 +130,28 @@ def build() -> Index:
     for file in CATALOGUE_FILES:
         for brand, device_class, weight, cell in data_lines(file):
             for name, ways in entries(cell):
-                index.add(brand, name, device_class, float(weight), ways)
-    for file in CODE_FILES:
-        for brand, name, device_class, codes in data_lines(file):
-            identity = (brand, device_class, *atoms(name))
-            if identity not in index.ids:
-                index.add(brand, name, device_class, 0.0, ())
-            for code in codes.split():
-                index.codes.setdefault(code, index.ids[identity])
+                index.add(brand, _shown(brand, name), device_class, float(weight), ways)
+    rows = [row for file in CODE_FILES for row in data_lines(file)]
+    coded = {(brand, name) for brand, name, _, _ in rows}
+    for brand, full, device_class, codes in rows:
+        name = _shown(brand, _without_needless_5g(full, (brand, full.removesuffix(" 5G")) in coded))
+        identity = (brand, device_class, *atoms(name))
+        if identity not in index.ids:
+            index.add(brand, name, device_class, 0.0, ())
+        for code in codes.split():
+            index.codes.setdefault(code, index.ids[identity])
     return index
+
+
+def _shown(brand: str, name: str) -> str:
+    """The name beside its maker: "BV9300 Pro", but "Honor 90" where the maker's word is part of the marketing name."""
+    bare = name.removeprefix(f"{brand} ")
+    return name if brand in _NAMED_AFTER else bare
+
+
+def _without_needless_5g(name: str, has_plain_sibling: bool) -> str:
+    """Where no 4G twin has codes of its own, a code says "Galaxy A34", as people do, not "Galaxy A34 5G"."""
+    return name if has_plain_sibling else name.removesuffix(" 5G")
 
 
 def payload(index: Index) -> dict[str, Any]:

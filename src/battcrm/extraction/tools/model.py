@@ -15,8 +15,9 @@ from battcrm.extraction.normalise import Normalised
 from battcrm.extraction.tools import model_words as words
 from battcrm.extraction.tools.model_bare import Context, bare_at
 from battcrm.extraction.tools.model_codes import code_at
+from battcrm.extraction.tools.model_doubt import settle_doubts
 from battcrm.extraction.tools.model_found import AS_SAID, CONTEXT, Found
-from battcrm.extraction.tools.model_heads import head_at, reversed_tail
+from battcrm.extraction.tools.model_heads import head_at, line_answer, line_of_source, reversed_tail
 from battcrm.extraction.tools.model_lines import listed_code
 from battcrm.extraction.tools.model_upgrade import upgrade
 from battcrm.models.facts import Candidate, Fact, Hypothesis, Method, Span
@@ -108,8 +109,12 @@ class _Reader:
             found = self._add(found, item)
             at = max(at + 1, item.end)
         if not found:
-            found = upgrade(self._catalogue, self._cells, self._known) or self._only_classes()
-        return self._talk(found)
+            found = (
+                upgrade(self._catalogue, self._cells, self._known)
+                or line_answer(self._cells, self._known)
+                or self._only_classes()
+            )
+        return self._talk(settle_doubts(self._cells, found))
 
     def _at(self, at: int, found: list[Found]) -> Found | None:
         cell = self._cells[at]
@@ -168,7 +173,7 @@ class _Reader:
         if found or brand is None:
             return Context()
         scope = brand_atom(brand.value)
-        name = atoms(self._known.model.value) if self._known and self._known.model else ()
+        name = atoms(self._known.model.value) if self._known and self._known.model else line_of_source(brand.source)
         line = line_of(name[1:] if name[:1] == (scope,) else name)
         return Context(scope, line or _CLASS_LINES.get((self._known.device_class if self._known else None) or "", ()))
 
@@ -187,7 +192,9 @@ class _Reader:
 
     def _add(self, found: list[Found], item: Found) -> list[Found]:
         """Joins what belongs together: a bare tail eaten by a head, a brand said before or after its model."""
-        item = replace(item, negated=words.is_negated(self._cells, item.start))
+        negated = words.is_negated(self._cells, item.start)
+        if negated is not item.negated:
+            item = replace(item, negated=negated)
         while found and found[-1].start >= item.start:
             found = found[:-1]
         if not found:
@@ -235,8 +242,9 @@ class _Reader:
             taken_back = words.has_correction(self._cells, floor, item.start)
             after_negated = bool(out) and out[-1].negated and not item.negated
             corrected = item.corrected or ((taken_back or after_negated) and not item.negated)
-            out.append(replace(self._from_known(item), corrected=corrected))
             floor = item.end
+            item = self._from_known(item)
+            out.append(item if corrected is item.corrected else replace(item, corrected=corrected))
         return out
 
     def _from_known(self, item: Found) -> Found:

@@ -13,7 +13,8 @@ from battcrm.extraction.gazetteer.compile import brand_atom
 from battcrm.extraction.gazetteer.scan import Match, line_of, match_at
 from battcrm.extraction.tools import model_words as words
 from battcrm.extraction.tools.model_found import AS_SAID, FUZZY, SURE, Found, candidates, settle, with_five_g
-from battcrm.extraction.tools.model_lines import line_name
+from battcrm.extraction.tools.model_lines import line_name, phone_code
+from battcrm.models.facts import Hypothesis
 
 _FILLERS: Final = frozenset(
     [
@@ -52,6 +53,15 @@ _FILLERS: Final = frozenset(
 # The more particular maker wins when two are said for one thing.
 _TOGETHER: Final = {("huawei", "honor"): "honor", ("honor", "huawei"): "honor", ("xiaomi", "realme"): "realme"}
 _LINE_CLASSES: Final = {"watch": "watch", "band": "watch", "tab": "tablet", "pad": "tablet", "buds": "headphones"}
+# Lines whose models are told apart by the size of the screen.
+_SIZED: Final = ("ipad pro ", "ipad air ", "macbook ", "mac pro ", "mac air ", "imac ")
+# Makers of phones whose models are a letter and a number, more of them than the catalogue can list.
+_CODED: Final = frozenset(
+    "vivo oppo realme doogee ulefone oukitel blackview cubot umidigi itel tcl inoi nokia meizu bq hotwav agm cat oscal "
+    "zte fossibot iiif".split()
+)
+_SAID: Final = "alias:"
+_MAX_LINE_WORDS: Final = 2
 _MOST_YEARS: Final = 9
 _MAX_REVERSE: Final = 4
 _TIME_BEFORE: Final = frozenset(("в", "к", "до", "после", "около", "с", "за"))
@@ -72,7 +82,7 @@ def head_at(catalogue: Catalogue, cells: Sequence[Cell], start: int, device_clas
     confidence = FUZZY if any(cells[at].fuzzy for at in range(start, end)) else SURE
     base = Found(
         start, end, alias.brand, "", device_class or _line_class(cells, end) or _class(run), 0.0, confidence,
-        source=f"alias:{alias.atoms[0]}", head=True, scope=scope, line=_family_line(run),
+        source=f"{_SAID}{' '.join(_family_line(run) or alias.atoms[:1])}", head=True, scope=scope, line=_family_line(run),
     )  # fmt: skip
     tail = _tail(catalogue, cells, start, end, scope)
     plain = replace(base, open=_speaks_of_model(cells, end))
@@ -82,12 +92,35 @@ def head_at(catalogue: Catalogue, cells: Sequence[Cell], start: int, device_clas
     alone = end - start == 1 and not supported and words.is_everyday(cells[start])
     if alone and not found.model and not found.candidates and (line is None or words.is_place(cells[start])):
         return None
+    if line is None and found is plain and scope in _CODED and device_class in (None, "phone"):
+        line = phone_code(cells, end)
     if line is not None and (not found.model or line.end > found.end):
         return replace(
             plain, end=line.end, model=line.name, device_class=line.device_class, confidence=AS_SAID, open=False,
             candidates=(), source=f"{base.source}+line",
         )  # fmt: skip
     return found
+
+
+def line_of_source(source: str) -> tuple[str, ...]:
+    """The product line a maker was told by ("alias:redmi" -> redmi), so that the next message can go on from it."""
+    return tuple(source.partition("+")[0].removeprefix(_SAID).split()) if source.startswith(_SAID) else ()
+
+
+def line_answer(cells: Sequence[Cell], known: Hypothesis | None) -> list[Found]:
+    """A message of nothing but a product line goes on from the maker said before: "редми", then "ноут"."""
+    if known is None or known.brand is None or known.model is not None or not 0 < len(cells) <= _MAX_LINE_WORDS:
+        return []
+    if not all(cell.alias is not None and cell.alias.kind == "line" for cell in cells):
+        return []
+    line = (*line_of_source(known.brand.source), *(atom for cell in cells for atom in cell.readings[0]))
+    brand = known.brand.value
+    return [
+        Found(
+            0, len(cells), brand, "", known.device_class, 0.0, known.brand.confidence, open=True,
+            source=f"{_SAID}{' '.join(line)}", head=True, scope=brand_atom(brand), line=line,
+        )
+    ]  # fmt: skip
 
 
 def _run(cells: Sequence[Cell], start: int) -> tuple[list[Alias], int]:
@@ -179,6 +212,8 @@ def _view(cells: Sequence[Cell], first: int, end: int, scope: str, fillers: bool
             seen.add(cell.alias.atoms)
         elif (fillers and at >= end and head and cell.norm in _FILLERS) or _before_chip(cells, at):
             continue
+        elif cell.lemma == "дюйм" and out and cells[out[-1]].kind == "number":
+            continue
         elif at >= end:
             head = False
         out.append(at)
@@ -207,7 +242,9 @@ def _uncounted(catalogue: Catalogue, cells: Sequence[Cell], view: list[int], sco
 def _counted(cells: Sequence[Cell], view: list[int], match: Match) -> bool:
     """The name ends in a number that counts something ("айфон 2 года", "самсунг за 5 тыс")."""
     last = view[match.end - 1]
-    return cells[last].kind == "number" and words.counts_something(cells, last)
+    if cells[last].kind != "number" or not words.counts_something(cells, last):
+        return False
+    return not (match.key.partition("|")[2].startswith(_SIZED) and words.is_inches(cells, last))
 
 
 def _speaks_of_model(cells: Sequence[Cell], end: int) -> bool:
@@ -241,6 +278,8 @@ def _with_match(catalogue: Catalogue, base: Found, match: Match, last: int, devi
         longer = [item for item in catalogue.longer(match.key) if device_class in (None, item.device_class)]
         return replace(base, end=last, candidates=candidates(longer), open=True)
     model, several = settle(match.named, device_class)
+    if model is None and not several and base.line:
+        model, several = settle(match.named, None)
     if model is None:
         return replace(base, end=last, candidates=candidates(several), open=True)
     name = with_five_g(model.name, model.device_class, match.five_g)

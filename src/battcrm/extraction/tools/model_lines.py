@@ -40,9 +40,11 @@ _EXTRAS: Final[dict[str, str]] = {
     "pro": "Pro", "slim": "Slim", "plus": "Plus", "gaming": "Gaming", "carbon": "Carbon", "max": "Max", "i": "i",
     "nano": "Nano", "extreme": "Extreme", "yoga": "Yoga", "duo": "Duo", "flip": "Flip", "lite": "Lite", "ultra": "Ultra",
     "flex": "Flex", "neo": "Neo", "air": "Air", "oled": "OLED", "edge": "Edge", "go": "Go",
+    "thin": "Thin",
 }  # fmt: skip
 _MIN_NUMBER_CODE: Final = 7
 _MIN_SET_CODE: Final = 5
+_PHONE_CODE: Final = re.compile(r"[A-Z]{1,2}\d{1,5}[A-Z]?")
 _MAX_PIECES: Final = 4
 
 
@@ -100,6 +102,14 @@ def listed_code(cells: Sequence[Cell], at: int, device_class: str | None) -> Lin
     code, end = _glued_code(cells, at)
     long_enough = cells[at].kind == "code" or len(code) >= _MIN_NUMBER_CODE
     return LineName(code, device_class, end) if code and long_enough else None
+
+
+def phone_code(cells: Sequence[Cell], at: int) -> LineName | None:
+    """A letter or two and a number after a maker of many phones ("doogee s96"), with the additions said after it."""
+    if at >= len(cells) or not _PHONE_CODE.fullmatch(_glued_code(cells, at)[0]) or not cells[at].norm.isascii():
+        return None
+    pieces, last = _pieces(cells, at, numbers=False)
+    return LineName(pieces, "phone", last) if pieces else None
 
 
 def _past_fillers(cells: Sequence[Cell], at: int) -> int:

@@ -334,6 +334,14 @@ def counts_something(cells: Sequence[Cell], at: int) -> bool:
     return False
 
 
+def is_inches(cells: Sequence[Cell], at: int) -> bool:
+    """Whether the number at `at` is a screen size: inches are said after it."""
+    after = cells[at + 1] if at + 1 < len(cells) else None
+    if after is not None and after.skip and after.norm == "-" and at + 2 < len(cells):
+        after = cells[at + 2]
+    return after is not None and (after.norm == '"' or after.lemma == "дюйм" or after.norm.startswith("дюйм"))
+
+
 def counts_plural(cells: Sequence[Cell], at: int) -> bool:
     """Whether a noun in the genitive follows, as after a count ("5 чехлов")."""
     if at + 1 >= len(cells) or cells[at + 1].kind != "word" or cells[at + 1].norm.isascii():
