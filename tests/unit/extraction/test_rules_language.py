@@ -19,15 +19,12 @@ def _holds(pattern: str, text: str) -> bool:
     body, _, guards = pattern.partition(" / ")
     elements = tuple(parse_element(part, classes) for part in body.split())
     needs = frozenset(e.cls for e in elements if e.kind == 0 and not e.optional)
-    rule = Rule("t", "v", 1.0, "", elements, parse_guards(guards, classes), needs, pattern)
+    first = next(e for e in elements if e.kind == 0)
+    lead = -1 if first.optional else first.cls
+    rule = Rule("t", "v", 1.0, "", elements, parse_guards(guards, classes), needs, lead, pattern)
     words = tuple(_word(word, classes) for word in build([normalise(text)], [()]).words)
-    places: dict[int, list[int]] = {}
-    for index, word in enumerate(words):
-        for cls in word.classes:
-            places.setdefault(cls, []).append(index)
-    return all(need in places for need in needs) and bool(
-        list(match._hits(rule, words, places, frozenset({"scooter"})))
-    )
+    present = frozenset[int]().union(*[word.classes for word in words])
+    return needs <= present and bool(list(match._hits(rule, words, present, frozenset({"scooter"}))))
 
 
 def _word(word: match.Word, classes: Classes) -> match.Word:

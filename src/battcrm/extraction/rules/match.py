@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Final
@@ -16,6 +15,7 @@ CLAUSE: Final = 1
 SENTENCE: Final = 2
 MESSAGE: Final = 3
 _MIN_LATIN: Final = 4
+_NOTHING: Final[frozenset[int]] = frozenset()
 _NEGATIONS: Final = frozenset({"не", "нет", "ни", "без", "кроме"})
 
 
@@ -93,47 +93,34 @@ def special(*names: str) -> frozenset[int]:
 
 def scan(words: tuple[Word, ...], tags: frozenset[str] = frozenset(), *, late: bool = False) -> list[Hit]:
     """Every hit of every rule of the first (or the `late`) pass, in order of appearance. Pure."""
-    places: dict[int, list[int]] = {}
-    for index, word in enumerate(words):
-        for cls in _needed(word.classes, late):
-            if cls in places:
-                places[cls].append(index)
-            else:
-                places[cls] = [index]
-    rules = load_rules().by_key_late if late else load_rules().by_key
-    present = places.keys()
+    table = load_rules()
+    rules = table.by_key_late if late else table.by_key
+    present = _NOTHING.union(*[word.classes for word in words])
     hits: list[Hit] = []
-    for cls in places:
-        for rule in rules.get(cls, ()):
+    for cls in present & rules.keys():
+        for rule in rules[cls]:
             if rule.needs <= present:
-                hits.extend(_hits(rule, words, places, tags))
+                hits += _hits(rule, words, present, tags)
     hits.sort(key=lambda hit: (hit.first, hit.last))
     return hits
 
 
-@lru_cache(maxsize=1 << 16)
-def _needed(classes: frozenset[int], late: bool) -> tuple[int, ...]:
-    """Those of the classes that some rule of the pass needs or guards against."""
-    table = load_rules()
-    return tuple(classes & (table.used_late if late else table.used))
-
-
-def _hits(rule: Rule, words: tuple[Word, ...], places: dict[int, list[int]], tags: frozenset[str]) -> Iterable[Hit]:
+def _hits(rule: Rule, words: tuple[Word, ...], present: frozenset[int], tags: frozenset[str]) -> list[Hit]:
+    hits: list[Hit] = []
     for guard in rule.guards:
         if guard.tag and (guard.tag in tags) is not guard.wanted:
-            return
-        if guard.whole and (guard.cls in places) is not guard.wanted:
-            return
-    lead = next(e for e in rule.elements if e.kind == WORD)
-    starts: Iterable[int] = range(len(words)) if lead.optional else places[lead.cls]
+            return hits
+        if guard.whole and (guard.cls in present) is not guard.wanted:
+            return hits
     done = -1
-    for start in starts:
-        if start <= done:
+    for start, word in enumerate(words):
+        if start <= done or (rule.lead >= 0 and rule.lead not in word.classes):
             continue
         end = _match(rule, 0, start, words, start)
         if end > start and _guarded(rule, words, start):
             done = end - 1
-            yield Hit(rule, start, end - 1)
+            hits.append(Hit(rule, start, done))
+    return hits
 
 
 def _guarded(rule: Rule, words: tuple[Word, ...], at: int) -> bool:

@@ -61,7 +61,8 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One line of a table: what it says (`book`, `value`), how sure it is, and when."""
+    """One line of a table: what it says (`book`, `value`), how sure it is, and when. `lead` is the class of the word it
+    starts with, -1 when that word is optional."""
 
     book: str
     value: str
@@ -70,6 +71,7 @@ class Rule:
     elements: tuple[Element, ...]
     guards: tuple[Guard, ...]
     needs: frozenset[int]
+    lead: int
     source: str
 
 

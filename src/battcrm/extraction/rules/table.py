@@ -17,7 +17,17 @@ from battcrm.extraction.rules.pattern import WORD, Classes, Rule, parse_element,
 from battcrm.kit.errors import Invalid
 
 TABLES: Final = ("words.rules", "repair.rules", "type.rules", "parts.rules", "signals.rules")
-EXTRA_CLASSES: Final = ("@barrier", "@greet", "@thanks", "@small|@polite", "@device", "@ask")
+EXTRA_CLASSES: Final = (
+    "@barrier",
+    "@past_fix",
+    "@swollen",
+    "@done",
+    "@greet",
+    "@thanks",
+    "@small|@polite",
+    "@device",
+    "@ask",
+)
 """Word classes that code asks about although no pattern may use them."""
 FIRST_BOOK: Final = "repair"
 _SECTION: Final = re.compile(r"\[(\w+)\.([\w-]+)(?:\s+([\d.]+))?(?:\s+(\w+))?\]")
@@ -35,8 +45,6 @@ class RuleSet:
     classes: Classes
     by_key: dict[int, tuple[Rule, ...]]
     by_key_late: dict[int, tuple[Rule, ...]]
-    used: frozenset[int]
-    used_late: frozenset[int]
     rules: tuple[Rule, ...]
 
 
@@ -54,7 +62,7 @@ def load_rules() -> RuleSet:
         classes.of(expression)
     early = [rule for rule in rules if rule.book == FIRST_BOOK]
     late = [rule for rule in rules if rule.book != FIRST_BOOK]
-    return RuleSet(classes, _index(early), _index(late), _used(early), _used(late), tuple(rules))
+    return RuleSet(classes, _index(early), _index(late), tuple(rules))
 
 
 def _read_sets(text: str, classes: Classes) -> None:
@@ -99,13 +107,9 @@ def _rule(head: tuple[str, str, float, str], line: str, classes: Classes) -> Rul
         raise Invalid("a pattern needs at least one word that is not optional")
     book, value, confidence, kind = head
     source = f"{book}.{value}: {line}"
-    return Rule(book, value, confidence, kind, elements, parse_guards(guards, classes), needs, source)
-
-
-def _used(rules: list[Rule]) -> frozenset[int]:
-    """Classes whose places the rules look up: needed words, optional leads, guards on the whole text."""
-    words = {element.cls for rule in rules for element in rule.elements if element.kind == WORD}
-    return frozenset(words | {guard.cls for rule in rules for guard in rule.guards if guard.whole})
+    first = next(e for e in elements if e.kind == WORD)
+    lead = -1 if first.optional else first.cls
+    return Rule(book, value, confidence, kind, elements, parse_guards(guards, classes), needs, lead, source)
 
 
 def _index(rules: list[Rule]) -> dict[int, tuple[Rule, ...]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from battcrm.extraction.rules.line import Line
-from battcrm.extraction.rules.match import CLAUSE, Hit, scan
+from battcrm.extraction.rules.match import CLAUSE, Hit, class_of, scan
 from battcrm.extraction.rules.pattern import GAP
 from battcrm.models.facts import Fact, Method
 
@@ -34,6 +34,7 @@ _WITHIN: Final = {"button": "keyboard"}
 """What is only a part of the other: keys are not buttons of their own."""
 _INSIDES: Final = frozenset({"button", "housing", "keyboard"})
 _PLACES: Final = frozenset({"screen", "button", "housing", "keyboard"})
+_LIFTED: Final = frozenset({"screen", "back_glass", "housing", "button"})
 _NEAR: Final = 200
 _AT: Final = frozenset({"на", "из", "под", "в", "по", "при", "через", "от"})
 
@@ -92,6 +93,12 @@ def _superseded(hit: Hit, found: Sequence[Hit], line: Line) -> bool:
     kind = hit.rule.kind
     if kind == "fragile":
         return bool(others & _BREAKABLE)
+    if hit.rule.value in _LIFTED and "battery" in others and _is_lifted(hit, line):
+        return True
+    if others and _is_history(hit, line):
+        rest = [o for o in found if o.rule.value != hit.rule.value and not _is_history(o, line)]
+        if rest:
+            return True
     if kind == "dark":
         return bool(others & _DARKENS)
     if kind == "generic":
@@ -103,6 +110,25 @@ def _superseded(hit: Hit, found: Sequence[Hit], line: Line) -> bool:
     if kind != "part" or not any(other.rule.kind == "" and other.rule.value != hit.rule.value for other in found):
         return False
     return (hit.rule.value in _PLACES and _is_place(hit, line)) or _told_about(hit, line)
+
+
+def _is_lifted(hit: Hit, line: Line) -> bool:
+    """What a swollen battery pushes out is not broken by itself."""
+    swollen = class_of("@swollen")
+    return hit.rule.kind == "part" and any(swollen in word.classes for word in line.words)
+
+
+def _is_history(hit: Hit, line: Line) -> bool:
+    """A part that was changed before ("меняли экран, теперь нет звука"): the story, not the wish."""
+    words = line.words
+    for at in range(hit.last, max(hit.first - 3, -1), -1):
+        if class_of("@past_fix") in words[at].classes:
+            return True
+        if words[at].norm == "после":
+            return any(class_of("@done") in word.classes for word in words[at + 1 : at + 3])
+        if words[at].before >= CLAUSE and at <= hit.first:
+            return False
+    return False
 
 
 def _is_place(hit: Hit, line: Line) -> bool:
