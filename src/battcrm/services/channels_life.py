@@ -175,8 +175,9 @@ class ChannelLife:
         url = self._probe.hook_url(connected)
         try:
             if url is None:
-                # A webhook that is still registered elsewhere keeps a platform from answering polls.
-                await lifecycle.disconnect()
+                # A webhook that is still registered elsewhere keeps most platforms from answering polls.
+                if not manifest.reconciles:
+                    await lifecycle.disconnect()
                 return None
             described = await lifecycle.connect(url)
         except BattError as error:

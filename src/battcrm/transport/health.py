@@ -68,10 +68,12 @@ class HealthProbe:
         self._public_url = public_url
 
     def hook_url(self, connected: Connected) -> str | None:
-        """The webhook address of a channel; None where this installation has no public address, or the channel polls."""
-        if self._public_url is None or connected.account.settings.get("mode") == "poll":
-            return None
+        """The webhook address of a channel; None where this installation has no public address, or the channel is read by
+        polling alone. One whose platform repeats nothing is polled beside its webhook."""
         account = connected.account
+        polls = account.settings.get("mode") == "poll" and not manifest_of(account.kind).reconciles
+        if self._public_url is None or polls:
+            return None
         return f"{self._public_url}/hook/{account.kind}/{account.channel_id}/{connected.hook_key}"
 
     @property
@@ -98,11 +100,13 @@ class HealthProbe:
 
     async def _look(self, connected: Connected, manifest: Manifest, *, mend: bool) -> Health:
         account, http = connected.account, self.http(connected)
-        if manifest.lifecycle is None or account.settings.get("mode") == "poll":
+        wanted = self.hook_url(connected)
+        polls = account.settings.get("mode") == "poll" and wanted is None
+        if manifest.lifecycle is None or polls:
             await manifest.sender(account, http).check()
             return Health(OK)
         lifecycle = manifest.lifecycle(account, http)
-        seen, wanted = await lifecycle.health(), self.hook_url(connected)
+        seen = await lifecycle.health()
         off = not seen.active or (wanted is not None and seen.url is not None and seen.url != wanted)
         if not off:
             return self._judge(seen)

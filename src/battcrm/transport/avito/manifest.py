@@ -23,6 +23,7 @@ MANIFEST: Final = Manifest(
     poller=AvitoPoller,
     lifecycle=AvitoLifecycle,
     files=AvitoFiles,
+    reconciles=True,
     required_secrets=("client_id", "client_secret"),
     default_base_url=BASE_URL,
 )
