@@ -93,6 +93,10 @@ class House:
             return await asyncio.to_thread(self._post_large, self.base + path, body, headers)
         return await self.http.request("POST", self.base + path, raw=body, headers=headers)
 
+    async def accepts(self, body: bytes) -> bool:
+        """True for a 2xx."""
+        return (await self.post(body)).status == 200
+
     @staticmethod
     def _post_large(url: str, body: bytes, headers: dict[str, str]) -> HttpResponse:
         """By the standard library: our own client sends nothing as large."""

@@ -98,10 +98,7 @@ async def test_without_the_database_it_is_503_and_later_200(house: House) -> Non
     await house.cable.plug()
     second = b'{"events":[{"chat":"anna","id":"m2","text":"back"}]}'
 
-    async def accepted() -> bool:
-        return (await house.post(second)).status == 200
-
-    await eventually(accepted, what="the door works again")
+    await eventually(lambda: house.accepts(second), what="the door works again")
     assert await house.count("inbox") == 2
 
 
