@@ -106,7 +106,7 @@ class AvitoSender:
         it is another account's."""
         found = await self._api.whoami()
         number = wire.ident(found.get("id"))
-        if number != self._account.account_ref:
+        if self._account.account_ref not in ("", number):
             raise Permanent("the key belongs to another Avito account", code="wrong_account")
         return {
             "account_ref": number,

@@ -139,7 +139,7 @@ class MaxSender:
         (`wrong_account`) if it is another bot's."""
         bot = await self._api.call("GET", "/me", timeout=10.0, idempotent=True)
         number, username = wire.ident(bot.get("user_id")), wire.text(bot.get("username"))
-        if number != self._account.account_ref:
+        if self._account.account_ref not in ("", number):
             raise Permanent("the token belongs to another bot", code="wrong_account")
         return {
             "account_ref": number,
