@@ -12,7 +12,8 @@ from typing import Final, Protocol
 from battcrm.extraction import normalise_chars as chars
 from battcrm.extraction.gazetteer.aliases import Alias, aliases, vocabulary
 from battcrm.extraction.gazetteer.fuzzy import near_alias
-from battcrm.extraction.normalise_morph import is_word
+from battcrm.extraction.gazetteer.neutral import is_neutral
+from battcrm.extraction.normalise_morph import has_case, is_word
 from battcrm.extraction.normalise_numbers import ORDINAL_TAILS, names_model
 
 _PARTS: Final = re.compile(r"\d+|[^\W\d_]+")
@@ -30,12 +31,8 @@ LETTERS: Final[dict[str, tuple[str, ...]]] = {
 }  # fmt: skip
 _RUNS: Final = re.compile(r"[a-z]+|[^a-z]+")
 _MODIFIERS: Final = Alias("mod", (), "", "")
+_WITH: Final = frozenset(("gent", "ablt", "gen2"))
 _GLUE: Final = frozenset("-_‑–—")
-# Small words that are never letters of a model ("11 лайт не видит" is no 11 Lite NE).
-_FUNCTION_WORDS: Final = frozenset(
-    "не но на за же по то ту та те ты мы вы он да ну ли бы из от до во со об ко их ее им их мне нас вас его мой наш ваш "
-    "кто что как где вот так там тут еще или чем для при над под без раз все это уже мне нет тоже был она оно они ней".split()
-)
 
 
 class TokenLike(Protocol):
@@ -167,9 +164,16 @@ def _spelled_out(tokens: Sequence[TokenLike], at: int) -> str:
         third = tokens[at + 2].norm if at + 2 < len(tokens) else ""
         led = (before in LETTERS or before in aliases()) if first.norm == "1" else before in LETTERS
         return joined if led and not third.isdecimal() and first.text == first.norm else ""
+    if second.norm == "с" and at + 2 < len(tokens) and _is_with(tokens[at + 2]):
+        return ""
     alias = aliases().get(joined)
     named = tokens[at - 1].kind in ("number", "code") or before in aliases()
     return joined if named and alias is not None and alias.kind == "mod" else ""
+
+
+def _is_with(token: TokenLike) -> bool:
+    """Whether "с" before the token is the preposition: a noun or adjective in a case of its own follows."""
+    return token.kind == "word" and not token.norm.isascii() and has_case(token.norm, _WITH)
 
 
 def _joined(tokens: Sequence[TokenLike], at: int, decimals: frozenset[str]) -> tuple[int, str]:
@@ -218,7 +222,7 @@ def _word_shape(norm: str) -> Shape:
     near = near_alias(norm)
     if near is not None:
         return Shape((near.atoms,), near, True)
-    if len(norm) <= 3 and norm not in _FUNCTION_WORDS:
+    if len(norm) <= 3 and not is_neutral(norm):
         return Shape(_letter_readings(norm), None, False)
     return Shape((), None, False)
 

@@ -14,7 +14,7 @@ from battcrm.extraction.gazetteer.scan import line_of
 from battcrm.extraction.normalise import Normalised
 from battcrm.extraction.tools import model_words as words
 from battcrm.extraction.tools.model_bare import Context, bare_at
-from battcrm.extraction.tools.model_codes import code_at
+from battcrm.extraction.tools.model_codes import code_at, tablet_code
 from battcrm.extraction.tools.model_doubt import settle_doubts
 from battcrm.extraction.tools.model_found import AS_SAID, CONTEXT, Found
 from battcrm.extraction.tools.model_heads import head_at, line_answer, line_of_source, reversed_tail
@@ -51,6 +51,8 @@ _BETWEEN: Final = frozenset(
         "—",
     )
 )
+# Parts that come with another device of the maker; named beside it they are not the device.
+_ATTACHED: Final = frozenset(("Joy-Con",))
 _REST: Final = 3
 _CLASS_LINES: Final = {"watch": ("watch",), "tablet": ("tab",), "laptop": ("macbook",), "headphones": ("buds",)}
 _CODE_REACH: Final = 8
@@ -114,7 +116,7 @@ class _Reader:
                 or line_answer(self._cells, self._known)
                 or self._only_classes()
             )
-        return self._talk(settle_doubts(self._cells, found))
+        return self._talk(settle_doubts(self._cells, _without_attached(found)))
 
     def _at(self, at: int, found: list[Found]) -> Found | None:
         cell = self._cells[at]
@@ -122,7 +124,7 @@ class _Reader:
             return None
         kind = self._class_near(at)
         floor = found[-1].end if found else 0
-        code = code_at(self._catalogue, self._cells, at)
+        code = code_at(self._catalogue, self._cells, at) or tablet_code(self._catalogue, self._cells, at, kind)
         if code is not None:
             return code
         head = head_at(self._catalogue, self._cells, at, kind)
@@ -241,11 +243,18 @@ class _Reader:
         for item in found:
             taken_back = words.has_correction(self._cells, floor, item.start)
             after_negated = bool(out) and out[-1].negated and not item.negated
-            corrected = item.corrected or ((taken_back or after_negated) and not item.negated)
+            corrected = item.corrected or ((taken_back or after_negated) and not item.negated) or self._refines(item)
             floor = item.end
-            item = self._from_known(item)
-            out.append(item if corrected is item.corrected else replace(item, corrected=corrected))
+            said = self._from_known(item)
+            out.append(said if corrected is said.corrected else replace(said, corrected=corrected))
         return out
+
+    def _refines(self, item: Found) -> bool:
+        """Whether a name without its maker only goes on from the model known: "макбук эйр", then "м2"."""
+        if self._known is None or self._known.model is None or not item.source.startswith("context"):
+            return False
+        known, fresh = atoms(self._known.model.value), atoms(item.model)
+        return len(fresh) > len(known) and fresh[: len(known)] == known
 
     def _from_known(self, item: Found) -> Found:
         """A maker said in answer to a choice of models settles the choice."""
@@ -255,6 +264,14 @@ class _Reader:
         if len(fitting) != 1:
             return item
         return replace(item, model=fitting[0].model, confidence=CONTEXT, open=False)
+
+
+def _without_attached(found: list[Found]) -> list[Found]:
+    return [
+        item
+        for item in found
+        if item.model not in _ATTACHED or not any(other.brand == item.brand and other is not item for other in found)
+    ]
 
 
 def _mention(found: Found, cells: Sequence[Cell], norm: Normalised, message: int) -> DeviceMention:

@@ -219,7 +219,8 @@ def _numeric_answer(cells: Sequence[Cell], start: int) -> bool:
         return False
     last = start + 1 >= len(cells) or cells[start + 1].kind in ("punct", "emoji")
     ordinal = cells[start].spelled and (last or int(cells[start].norm) > _FEW)
-    return cells[start - 1].norm in _LEADS or ordinal or (last and cells[start - 1].norm in ",:")
+    called = start + 1 < len(cells) and cells[start + 1].lemma == "модель"
+    return called or cells[start - 1].norm in _LEADS or ordinal or (last and cells[start - 1].norm in ",:")
 
 
 def _found(catalogue: Catalogue, match: Match, device_class: str | None, confidence: float, how: str) -> Found | None:

@@ -26,6 +26,9 @@ _PATTERNS: Final = (
 _SAMSUNG_SHORT: Final = re.compile(r"[A-Z]\d{3}[A-Z]{1,2}")
 
 
+_TABLET_SHORT: Final = re.compile(r"[TPX]\d{3}[A-Z]?")
+
+
 def code_at(catalogue: Catalogue, cells: Sequence[Cell], start: int) -> Found | None:
     """The code that begins at cell `start`, known to the catalogue or of a maker's known form; else None."""
     cell = cells[start]
@@ -37,6 +40,19 @@ def code_at(catalogue: Catalogue, cells: Sequence[Cell], start: int) -> Found | 
     known = (_known(catalogue, code, start, end) for end, code in codes)
     patterned = (_patterned(code, start, end) for end, code in codes)
     return next(filter(None, known), None) or next(filter(None, patterned), None)
+
+
+def tablet_code(catalogue: Catalogue, cells: Sequence[Cell], start: int, near: str | None) -> Found | None:
+    """A Samsung tablet's code without its first letters, once a tablet is spoken of ("планшет самсунг т225")."""
+    if near != "tablet" or cells[start].kind != "code":
+        return None
+    code = _latin(cells[start].norm).upper()
+    model = catalogue.code("SM" + code) if _TABLET_SHORT.fullmatch(code) else None
+    if model is None:
+        return None
+    return Found(
+        start, start + 1, model.brand, model.name, model.device_class, SURE, SURE, source=f"code:SM{code}", head=True
+    )  # fmt: skip
 
 
 def _hyphened(cells: Sequence[Cell], start: int) -> bool:

@@ -12,8 +12,8 @@ from battcrm.extraction.gazetteer.cells import Cell
 from battcrm.extraction.gazetteer.compile import brand_atom
 from battcrm.extraction.gazetteer.scan import Match, line_of, match_at
 from battcrm.extraction.tools import model_words as words
-from battcrm.extraction.tools.model_found import AS_SAID, FUZZY, SURE, Found, candidates, settle, with_five_g
-from battcrm.extraction.tools.model_lines import line_name, phone_code
+from battcrm.extraction.tools.model_found import AS_SAID, DOMINANT, FUZZY, SURE, Found, candidates, settle, with_five_g
+from battcrm.extraction.tools.model_lines import line_alone, line_name, phone_code
 from battcrm.models.facts import Hypothesis
 
 _FILLERS: Final = frozenset(
@@ -57,8 +57,30 @@ _LINE_CLASSES: Final = {"watch": "watch", "band": "watch", "tab": "tablet", "pad
 _SIZED: Final = ("ipad pro ", "ipad air ", "macbook ", "mac pro ", "mac air ", "imac ")
 # Makers of phones whose models are a letter and a number, more of them than the catalogue can list.
 _CODED: Final = frozenset(
-    "vivo oppo realme doogee ulefone oukitel blackview cubot umidigi itel tcl inoi nokia meizu bq hotwav agm cat oscal "
-    "zte fossibot iiif".split()
+    [
+        "vivo",
+        "oppo",
+        "realme",
+        "doogee",
+        "ulefone",
+        "oukitel",
+        "blackview",
+        "cubot",
+        "umidigi",
+        "itel",
+        "tcl",
+        "inoi",
+        "nokia",
+        "meizu",
+        "bq",
+        "hotwav",
+        "agm",
+        "cat",
+        "oscal",
+        "zte",
+        "fossibot",
+        "iiif",
+    ]
 )
 _SAID: Final = "alias:"
 _MAX_LINE_WORDS: Final = 2
@@ -94,6 +116,13 @@ def head_at(catalogue: Catalogue, cells: Sequence[Cell], start: int, device_clas
         return None
     if line is None and found is plain and scope in _CODED and device_class in (None, "phone"):
         line = phone_code(cells, end)
+    if line is None and not found.model and not found.open and not found.candidates:
+        whole = line_alone(cells, start, end, alias.brand)
+        if whole is not None:
+            return replace(
+                plain, end=whole.end, model=whole.name, device_class=whole.device_class, confidence=DOMINANT,
+                source=f"{base.source}+line",
+            )  # fmt: skip
     if line is not None and (not found.model or line.end > found.end):
         return replace(
             plain, end=line.end, model=line.name, device_class=line.device_class, confidence=AS_SAID, open=False,
@@ -166,7 +195,7 @@ def _tail(catalogue: Catalogue, cells: Sequence[Cell], start: int, end: int, sco
     """The longest model name after the head, the head's own product lines being part of it."""
     families = [at for at in range(start, end) if _is_family(cells[at])]
     found: tuple[Match, int] | None = None
-    starts = [*families, end] if not families or _is_line(cells, end) else families
+    starts = [*families, end] if not families or _replaces(catalogue, cells, families[-1], end, scope) else families
     for first in starts:
         for fillers in (False, True):
             view = _view(cells, first, end, scope, fillers)
@@ -181,6 +210,14 @@ def _tail(catalogue: Catalogue, cells: Sequence[Cell], start: int, end: int, sco
             if match.end > 1:
                 break
     return found
+
+
+def _replaces(catalogue: Catalogue, cells: Sequence[Cell], family: int, end: int, scope: str) -> bool:
+    """Whether the line after the head stands for another ("редми ми 9") and does not continue it ("редми ноут про")."""
+    if not _is_line(cells, end):
+        return False
+    said = (*cells[family].readings[0], *cells[end].readings[0])
+    return not catalogue.has(f"{scope}|" + "".join(f"{atom} " for atom in said))
 
 
 def _is_line(cells: Sequence[Cell], at: int) -> bool:
@@ -210,9 +247,11 @@ def _view(cells: Sequence[Cell], first: int, end: int, scope: str, fillers: bool
             if brand_atom(cell.alias.brand) == scope and (cell.alias.kind == "brand" or cell.alias.atoms in seen):
                 continue
             seen.add(cell.alias.atoms)
-        elif (fillers and at >= end and head and cell.norm in _FILLERS) or _before_chip(cells, at):
-            continue
-        elif cell.lemma == "дюйм" and out and cells[out[-1]].kind == "number":
+        elif (
+            (fillers and at >= end and head and cell.norm in _FILLERS)
+            or _before_chip(cells, at)
+            or (cell.lemma == "дюйм" and out and cells[out[-1]].kind == "number")
+        ):
             continue
         elif at >= end:
             head = False

@@ -44,6 +44,24 @@ _EXTRAS: Final[dict[str, str]] = {
 }  # fmt: skip
 _MIN_NUMBER_CODE: Final = 7
 _MIN_SET_CODE: Final = 5
+# Words that are lines of laptops but say too little alone.
+_TOO_WIDE: Final = frozenset(
+    (
+        "ROG",
+        "TUF",
+        "Laptop",
+        "Mini",
+        "Stream",
+        "Book",
+        "Thin",
+        "Studio",
+        "Essential",
+        "Flex",
+        "Modern",
+        "Alpha",
+        "Delta",
+    )
+)
 _PHONE_CODE: Final = re.compile(r"[A-Z]{1,2}\d{1,5}[A-Z]?")
 _MAX_PIECES: Final = 4
 
@@ -102,6 +120,18 @@ def listed_code(cells: Sequence[Cell], at: int, device_class: str | None) -> Lin
     code, end = _glued_code(cells, at)
     long_enough = cells[at].kind == "code" or len(code) >= _MIN_NUMBER_CODE
     return LineName(code, device_class, end) if code and long_enough else None
+
+
+def line_alone(cells: Sequence[Cell], start: int, end: int, brand: str) -> LineName | None:
+    """A laptop's product line said without a number: a model of its own, as "MacBook Air" is."""
+    for first in range(start, min(end + 1, len(cells))):
+        for parts, name, line_class in _lines().get(brand, ()):
+            if line_class != "laptop" or name in _TOO_WIDE:
+                continue
+            after = _consume(cells, first, parts)
+            if after is not None and after >= end:
+                return LineName(name, line_class, after)
+    return None
 
 
 def phone_code(cells: Sequence[Cell], at: int) -> LineName | None:

@@ -11,6 +11,7 @@ from battcrm.extraction.gazetteer.compile import brand_atom
 from battcrm.extraction.gazetteer.names import atoms
 from battcrm.extraction.tools import model_words as words
 from battcrm.extraction.tools.model_found import CONTEXT, Found
+from battcrm.extraction.tools.model_heads import line_of_source
 from battcrm.models.facts import Hypothesis
 
 _MAX_WORDS: Final = 6
@@ -41,7 +42,9 @@ _STRIPPED: Final = frozenset(
 
 def upgrade(catalogue: Catalogue, cells: Sequence[Cell], known: Hypothesis | None) -> list[Found]:
     """The known model with the modifiers of a short message put on it, when such a model exists; else nothing."""
-    if known is None or known.brand is None or known.model is None:
+    if known is None or known.brand is None:
+        return []
+    if known.model is None and not line_of_source(known.brand.source):
         return []
     run = _modifiers(cells)
     if run and run[0] > 0 and len(cells[run[0] - 1].norm) == 1 and cells[run[0] - 1].norm in "сs":
@@ -54,13 +57,13 @@ def upgrade(catalogue: Catalogue, cells: Sequence[Cell], known: Hypothesis | Non
         return []
     said = () if cells[run[0]].norm in _PLAIN else tuple(atom for at in run for atom in cells[at].readings[0])
     scope = brand_atom(known.brand.value)
-    base = atoms(known.model.value)
+    base = atoms(known.model.value) if known.model else line_of_source(known.brand.source)
     if base and base[0] == scope:
         base = base[1:]
     stem = _stem(base)
     for name in ((*base, *said), (*stem, *said)):
         models = best(catalogue.named(f"{scope}|" + "".join(f"{atom} " for atom in name)))
-        if len(models) == 1 and models[0].name != known.model.value:
+        if len(models) == 1 and (known.model is None or models[0].name != known.model.value):
             model = models[0]
             return [
                 Found(
