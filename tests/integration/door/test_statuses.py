@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import orjson
@@ -98,7 +99,8 @@ async def test_without_the_database_it_is_503_and_later_200(house: House) -> Non
     await house.cable.plug()
     second = b'{"events":[{"chat":"anna","id":"m2","text":"back"}]}'
 
-    await eventually(lambda: house.accepts(second), what="the door works again")
+    again: Callable[[], Awaitable[bool]] = lambda: house.accepts(second)  # noqa: E731 - its type is the point
+    await eventually(again, what="the door works again")
     assert await house.count("inbox") == 2
 
 

@@ -39,6 +39,7 @@ class Bench:
     shops: list[Shop]
     servers: embedded.Running
     processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict, repr=False)
 
     def pids(self) -> dict[str, list[psutil.Process]]:
         """Processes by the name they have in the report, with their children."""
@@ -105,7 +106,7 @@ async def world(shape: Shape, folder: Path) -> AsyncIterator[Bench]:
             name = "worker" if shape.workers == 1 else f"worker-{number + 1}"
             await _role(name, WORKER_ROLES, env, processes, folder)
         bench = Bench(
-            servers.postgres_url, f"http://127.0.0.1:{gateway_port}", telegram, model, shops, servers, processes
+            servers.postgres_url, f"http://127.0.0.1:{gateway_port}", telegram, model, shops, servers, processes, env
         )
         await _ready(bench)
         yield bench
@@ -139,17 +140,9 @@ def _environment(servers: embedded.Running, model: str, gateway_port: int) -> di
 
 
 async def _emulator(name: str, processes: dict[str, asyncio.subprocess.Process], folder: Path, *options: str) -> str:
-    log = (folder / f"{name}.log").open("wb")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        f"battcrm.devkit.emulators.{name}",
-        "--port",
-        "0",
-        *options,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=log,
-    )
+    command = (sys.executable, "-m", f"battcrm.devkit.emulators.{name}", "--port", "0", *options)
+    with (folder / f"{name}.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=log)
     processes[f"emulator-{name}"] = process
     if process.stdout is None:
         raise Permanent(f"the {name} emulator has no output")
@@ -163,10 +156,9 @@ async def _emulator(name: str, processes: dict[str, asyncio.subprocess.Process],
 async def _role(
     name: str, roles: str, env: dict[str, str], processes: dict[str, asyncio.subprocess.Process], folder: Path
 ) -> None:
-    log = (folder / f"{name}.log").open("wb")
-    processes[name] = await asyncio.create_subprocess_exec(
-        str(Path(sys.executable).parent / "battcrm"), "run", roles, env=env, stdout=log, stderr=log
-    )
+    command = str(Path(sys.executable).parent / "battcrm")
+    with (folder / f"{name}.log").open("wb") as log:
+        processes[name] = await asyncio.create_subprocess_exec(command, "run", roles, env=env, stdout=log, stderr=log)
 
 
 async def _ready(bench: Bench) -> None:
