@@ -66,7 +66,7 @@ class RuleReader:
         marked = line.with_marks(repairs)
         books = _books(scan(marked.words, marked.tags, late=True))
         signals = read_signals(texts, marked, books["signal"], translit=any(form.translit for form in forms))
-        found = _hypotheses(marked, repairs, books, signals)
+        found = _hypotheses(marked, repairs, books, signals, known)
         hypotheses = tuple(hypothesis for _, hypothesis in found)
         still_open = open_fields(marked, [device for device, _ in found], hypotheses, books["type"], signals, known)
         reading = Reading(hypotheses, signals, still_open, VERSION)
@@ -104,11 +104,11 @@ def _books(hits: Sequence[Hit]) -> defaultdict[str, list[Hit]]:
 
 
 def _hypotheses(
-    line: Line, repairs: Sequence[Hit], books: defaultdict[str, list[Hit]], signals: Signals
+    line: Line, repairs: Sequence[Hit], books: defaultdict[str, list[Hit]], signals: Signals, known: Hypothesis | None
 ) -> list[tuple[Device, Hypothesis]]:
     asks = [hit for hit in books["type"] if hit.rule.kind == "ask" and hit.rule.value != "none"]
     devices = devices_of(line, repairs, asks)
-    whole = type_fact(books["type"], repairs, books["part"], line) or _idle(line, signals)
+    whole = type_fact(books["type"], repairs, books["part"], line) or _idle(line, signals, known)
     whole = _overridden(whole, signals)
     owner = part_fact(books["part"], line)
     found = []
@@ -141,7 +141,7 @@ def _class_of(line: Line) -> str | None:
     return next(iter(sorted(line.tags)), None) if len(line.tags) == 1 else None
 
 
-def _idle(line: Line, signals: Signals) -> Fact | None:
+def _idle(line: Line, signals: Signals, known: Hypothesis | None) -> Fact | None:
     """A text that wishes nothing: greeting, thanks, noise. None when it may be an answer or a device's name."""
     if signals.greeting_only or signals.thanks_only:
         return Fact(AppealType.OTHER, 0.97, Method.RULE, "type.other: small talk")
@@ -155,7 +155,10 @@ def _idle(line: Line, signals: Signals) -> Fact | None:
     if any(class_of("@device") in word.classes for word in words):
         return Fact(AppealType.OTHER, 0.6, Method.RULE, "type.other: only a kind of device")
     if any(word.question or class_of("@ask") in word.classes for word in words):
-        return Fact(AppealType.INFO, 0.78, Method.RULE, "type.info: a question without device or fault")
+        midway = known is not None and known.appeal_type is not None
+        return Fact(
+            AppealType.INFO, 0.6 if midway else 0.78, Method.RULE, "type.info: a question without device or fault"
+        )
     sure = 0.78 if len(words) <= _REMARK else 0.7
     return Fact(AppealType.OTHER, sure, Method.RULE, "type.other: a remark without device or fault")
 

@@ -20,6 +20,7 @@ TABLES: Final = ("words.rules", "repair.rules", "type.rules", "parts.rules", "si
 EXTRA_CLASSES: Final = (
     "@barrier",
     "@past_fix",
+    "@own_part",
     "@swollen",
     "@done",
     "@greet",

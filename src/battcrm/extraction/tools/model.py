@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from battcrm.extraction.gazetteer.catalogue import Catalogue
@@ -98,7 +98,7 @@ class _Reader:
         self._catalogue = catalogue
         self._cells = cells
         self._known = known
-        self._classes = [(at, kind) for at in range(len(cells)) if (kind := words.class_at(cells, at))]
+        self._classes = words.classes_in(cells)
 
     def read(self) -> list[Found]:
         found: list[Found] = []
@@ -154,8 +154,7 @@ class _Reader:
         line = listed_code(self._cells, at, last.device_class)
         if line is None:
             return None
-        return replace(
-            last, start=at, end=line.end, model=line.name, confidence=AS_SAID, source="list+code", corrected=False
+        return last._replace(start=at, end=line.end, model=line.name, confidence=AS_SAID, source="list+code", corrected=False
         )  # fmt: skip
 
     def _is_rest(self, found: list[Found], bare: Found) -> bool:
@@ -196,7 +195,7 @@ class _Reader:
         """Joins what belongs together: a bare tail eaten by a head, a brand said before or after its model."""
         negated = words.is_negated(self._cells, item.start)
         if negated is not item.negated:
-            item = replace(item, negated=negated)
+            item = item._replace(negated=negated)
         while found and found[-1].start >= item.start:
             found = found[:-1]
         if not found:
@@ -204,9 +203,9 @@ class _Reader:
         last = found[-1]
         same = item.brand == last.brand and not last.negated
         if last.brand and not last.model and item.model and same:
-            return [*found[:-1], replace(item, source=f"{last.source}+{item.source}")]
+            return [*found[:-1], item._replace(source=f"{last.source}+{item.source}")]
         if same and item.source.startswith("code") and not (item.model and self._far(last, item)):
-            return [*found[:-1], replace(item, start=last.start) if item.model else replace(last, open=not last.model)]
+            return [*found[:-1], item._replace(start=last.start) if item.model else last._replace(open=not last.model)]
         if item.head and not item.model and item.brand:
             return self._brand_after(found, item)
         return [*found, item]
@@ -220,8 +219,7 @@ class _Reader:
             return found
         fitting = [option for option in last.candidates if option.brand == item.brand]
         if not last.brand and len(fitting) == 1:
-            settled = replace(
-                last, brand=item.brand, model=fitting[0].model, confidence=CONTEXT,
+            settled = last._replace(brand=item.brand, model=fitting[0].model, confidence=CONTEXT,
                 brand_confidence=item.brand_confidence, candidates=(), device_class=item.device_class,
             )  # fmt: skip
             return [*found[:-1], settled]
@@ -246,7 +244,7 @@ class _Reader:
             corrected = item.corrected or ((taken_back or after_negated) and not item.negated) or self._refines(item)
             floor = item.end
             said = self._from_known(item)
-            out.append(said if corrected is said.corrected else replace(said, corrected=corrected))
+            out.append(said if corrected is said.corrected else said._replace(corrected=corrected))
         return out
 
     def _refines(self, item: Found) -> bool:
@@ -263,7 +261,7 @@ class _Reader:
         fitting = [option for option in self._known.candidates if option.brand == item.brand]
         if len(fitting) != 1:
             return item
-        return replace(item, model=fitting[0].model, confidence=CONTEXT, open=False)
+        return item._replace(model=fitting[0].model, confidence=CONTEXT, open=False)
 
 
 def _without_attached(found: list[Found]) -> list[Found]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from battcrm.extraction.gazetteer.cells import Cell
@@ -45,7 +44,6 @@ def _either(cells: Sequence[Cell], one: Found, other: Found) -> bool:
 
 def _open(one: Found, other: Found) -> Found:
     named = (Candidate(one.brand, one.model, 0.5),) if one.model else one.candidates
-    return replace(
-        one, end=other.end, model="", confidence=0.0, open=True,
+    return one._replace(end=other.end, model="", confidence=0.0, open=True,
         candidates=(*named, Candidate(other.brand, other.model, 0.5)),
     )  # fmt: skip

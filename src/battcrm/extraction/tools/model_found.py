@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from battcrm.extraction.gazetteer.catalogue import Model, Named, best
 from battcrm.extraction.gazetteer.compile import RANK_BOUND
@@ -21,8 +20,7 @@ _MAX_CANDIDATES: Final = 6
 _COMPUTERS: Final = frozenset(("laptop", "pc"))
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A device at cells [start, end). `model` is the settled name; else `candidates` are what it may be."""
 
     start: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from battcrm.extraction.gazetteer.aliases import Alias
@@ -96,9 +95,9 @@ def is_head(cell: Cell) -> bool:
 
 def head_at(catalogue: Catalogue, cells: Sequence[Cell], start: int, device_class: str | None) -> Found | None:
     """The device whose maker or line stands at cell `start`; None when there is no head there."""
-    run, end = _run(cells, start)
-    if not run:
+    if not is_head(cells[start]):
         return None
+    run, end = _run(cells, start)
     alias = _maker(run)
     scope = brand_atom(alias.brand)
     confidence = FUZZY if any(cells[at].fuzzy for at in range(start, end)) else SURE
@@ -107,7 +106,7 @@ def head_at(catalogue: Catalogue, cells: Sequence[Cell], start: int, device_clas
         source=f"{_SAID}{' '.join(_family_line(run) or alias.atoms[:1])}", head=True, scope=scope, line=_family_line(run),
     )  # fmt: skip
     tail = _tail(catalogue, cells, start, end, scope)
-    plain = replace(base, open=_speaks_of_model(cells, end))
+    plain = base._replace(open=_speaks_of_model(cells, end))
     found = _with_match(catalogue, base, *tail, device_class) if tail else plain
     line = line_name(cells, start, end, alias.brand, device_class or _class(run))
     supported = device_class is not None and device_class == (alias.device_class or device_class)
@@ -119,13 +118,11 @@ def head_at(catalogue: Catalogue, cells: Sequence[Cell], start: int, device_clas
     if line is None and not found.model and not found.open and not found.candidates:
         whole = line_alone(cells, start, end, alias.brand)
         if whole is not None:
-            return replace(
-                plain, end=whole.end, model=whole.name, device_class=whole.device_class, confidence=DOMINANT,
+            return plain._replace(end=whole.end, model=whole.name, device_class=whole.device_class, confidence=DOMINANT,
                 source=f"{base.source}+line",
             )  # fmt: skip
     if line is not None and (not found.model or line.end > found.end):
-        return replace(
-            plain, end=line.end, model=line.name, device_class=line.device_class, confidence=AS_SAID, open=False,
+        return plain._replace(end=line.end, model=line.name, device_class=line.device_class, confidence=AS_SAID, open=False,
             candidates=(), source=f"{base.source}+line",
         )  # fmt: skip
     return found
@@ -197,8 +194,9 @@ def _tail(catalogue: Catalogue, cells: Sequence[Cell], start: int, end: int, sco
     found: tuple[Match, int] | None = None
     starts = [*families, end] if not families or _replaces(catalogue, cells, families[-1], end, scope) else families
     for first in starts:
-        for fillers in (False, True):
-            view = _view(cells, first, end, scope, fillers)
+        plain = _view(cells, first, end, scope, False)
+        filled = _view(cells, first, end, scope, True)
+        for view in (plain,) if plain == filled else (plain, filled):
             match = _uncounted(catalogue, cells, view, scope)
             if match is None:
                 continue
@@ -249,7 +247,7 @@ def _view(cells: Sequence[Cell], first: int, end: int, scope: str, fillers: bool
             seen.add(cell.alias.atoms)
         elif (
             (fillers and at >= end and head and cell.norm in _FILLERS)
-            or _before_chip(cells, at)
+            or (cell.norm == "на" and _before_chip(cells, at))
             or (cell.lemma == "дюйм" and out and cells[out[-1]].kind == "number")
         ):
             continue
@@ -261,7 +259,7 @@ def _view(cells: Sequence[Cell], first: int, end: int, scope: str, fillers: bool
 
 def _before_chip(cells: Sequence[Cell], at: int) -> bool:
     """Whether "на" stands between a laptop and its chip, as in "про 14 на м1"."""
-    chip = cells[at + 1].readings if cells[at].norm == "на" and at + 1 < len(cells) else ()
+    chip = cells[at + 1].readings if at + 1 < len(cells) else ()
     return any(len(reading) == 2 and reading[0] == "m" and reading[1] in "12345" for reading in chip)
 
 
@@ -315,15 +313,14 @@ def _is_storage(cell: Cell) -> bool:
 def _with_match(catalogue: Catalogue, base: Found, match: Match, last: int, device_class: str | None) -> Found:
     if match.blocked:
         longer = [item for item in catalogue.longer(match.key) if device_class in (None, item.device_class)]
-        return replace(base, end=last, candidates=candidates(longer), open=True)
+        return base._replace(end=last, candidates=candidates(longer), open=True)
     model, several = settle(match.named, device_class)
     if model is None and not several and base.line:
         model, several = settle(match.named, None)
     if model is None:
-        return replace(base, end=last, candidates=candidates(several), open=True)
+        return base._replace(end=last, candidates=candidates(several), open=True)
     name = with_five_g(model.name, model.device_class, match.five_g)
-    return replace(
-        base, end=last, brand=model.brand, model=name, device_class=model.device_class,
+    return base._replace(end=last, brand=model.brand, model=name, device_class=model.device_class,
         confidence=base.brand_confidence, source=f"{base.source}+name",
         line=line_of(match.key.partition("|")[2].split()),
     )  # fmt: skip
@@ -343,7 +340,7 @@ def reversed_tail(
         if match is None or match.end < found.start - start or _counted(cells, view, match):
             continue
         last = max(found.end, view[match.end - 1] + 1)
-        better = _with_match(catalogue, replace(found, start=start, open=False), match, last, device_class)
+        better = _with_match(catalogue, found._replace(start=start, open=False), match, last, device_class)
         if better.model or better.candidates:
             return better
     return found

@@ -76,17 +76,23 @@ class LineName:
 
 
 @lru_cache(maxsize=1)
-def _lines() -> dict[str, tuple[tuple[tuple[str, ...], str, str], ...]]:
-    out: dict[str, list[tuple[tuple[str, ...], str, str]]] = {}
+def _lines() -> dict[tuple[str, str], tuple[tuple[tuple[str, ...], str, str], ...]]:
+    """Lines by maker and first part, the longest first."""
+    out: dict[tuple[str, str], list[tuple[tuple[str, ...], str, str]]] = {}
     for brand, device_class, names in data_lines("lines.tsv"):
-        out.setdefault(brand, []).extend((atoms(name), name, device_class) for name in names.split(";"))
-    return {brand: tuple(sorted(rows, key=lambda row: -len(row[0]))) for brand, rows in out.items()}
+        for name in names.split(";"):
+            out.setdefault((brand, atoms(name)[0]), []).append((atoms(name), name, device_class))
+    return {key: tuple(sorted(rows, key=lambda row: -len(row[0]))) for key, rows in out.items()}
+
+
+def _lines_at(cell: Cell, brand: str) -> tuple[tuple[tuple[str, ...], str, str], ...]:
+    return _lines().get((brand, cell.readings[0][0]), ()) if cell.readings and cell.readings[0] else ()
 
 
 def line_name(cells: Sequence[Cell], start: int, end: int, brand: str, device_class: str | None) -> LineName | None:
     """The name of a device of `brand` whose head is at cells [start, end), or None when nothing model-like follows."""
     for first in range(start, min(end + 1, len(cells))):
-        for parts, name, line_class in _lines().get(brand, ()):
+        for parts, name, line_class in _lines_at(cells[first], brand):
             after = _consume(cells, first, parts)
             if after is None or after < end:
                 continue
@@ -125,7 +131,7 @@ def listed_code(cells: Sequence[Cell], at: int, device_class: str | None) -> Lin
 def line_alone(cells: Sequence[Cell], start: int, end: int, brand: str) -> LineName | None:
     """A laptop's product line said without a number: a model of its own, as "MacBook Air" is."""
     for first in range(start, min(end + 1, len(cells))):
-        for parts, name, line_class in _lines().get(brand, ()):
+        for parts, name, line_class in _lines_at(cells[first], brand):
             if line_class != "laptop" or name in _TOO_WIDE:
                 continue
             after = _consume(cells, first, parts)

@@ -288,6 +288,16 @@ def class_at(cells: Sequence[Cell], at: int) -> str | None:
     return table.get(cell.norm) or table.get(cell.lemma)
 
 
+def classes_in(cells: Sequence[Cell]) -> list[tuple[int, str]]:
+    """(place, kind of device) of every word that names a kind of device by itself."""
+    table = _classes()
+    return [
+        (at, kind)
+        for at, cell in enumerate(cells)
+        if (cell.norm in table or cell.lemma in table) and (kind := class_at(cells, at))
+    ]
+
+
 def _agrees(number: str, unit: str) -> bool:
     """Russian counts agree: "2 года" but "5 лет". "13 год назад" is a model and then a time; "2016 года" is a year."""
     if not number.isdecimal():

@@ -27,8 +27,8 @@ _BREAKABLE: Final = frozenset(
         "data_recovery",
     }
 )
-_DARKENS: Final = frozenset({"no_power", "backlight", "board"})
-"""Faults of which a dark screen is only a sign."""
+_YIELDING: Final = {"fragile": _BREAKABLE, "dark": frozenset({"no_power", "backlight", "board"})}
+"""Kinds of hits that give way, and to what: "разбил" to a part that breaks, a dark screen to what explains it."""
 _VERB: Final = re.compile(r"\w{2}(?:л|ла|ло|ли|лся|лась|лось|лись)$")
 _WITHIN: Final = {"button": "keyboard"}
 """What is only a part of the other: keys are not buttons of their own."""
@@ -82,40 +82,59 @@ def find_repairs(line: Line) -> list[Hit]:
     """Standing repair hits of a line, in order.
 
     Kinds: `part` is a part that is merely named; `fragile` ("разбил") means the screen while nothing else breakable is
-    named; `dark` (a black screen) while nothing explains it; `generic` (a check-up, "не тянет") counts while nothing else is.
+    named; `dark` (a black screen) counts while nothing explains it, `dead` ("сдох") while it is not a part that is
+    dead, `generic` (a check-up, "не тянет") while nothing else is named.
     """
     found = [hit for hit in standing(scan(line.words, line.tags)) if hit.rule.value != "none"]
     return [hit for hit in found if not _superseded(hit, found, line)] if len(found) > 1 else found
 
 
 def _superseded(hit: Hit, found: Sequence[Hit], line: Line) -> bool:
-    others = {other.rule.value for other in found if other.rule.value != hit.rule.value}
-    kind = hit.rule.kind
-    if kind == "fragile":
-        return bool(others & _BREAKABLE)
-    if hit.rule.value in _LIFTED and "battery" in others and _is_lifted(hit, line):
-        return True
-    if others and _is_history(hit, line):
-        rest = [o for o in found if o.rule.value != hit.rule.value and not _is_history(o, line)]
-        if rest:
-            return True
-    if kind == "dark":
-        return bool(others & _DARKENS)
-    if kind == "generic":
-        return any(other.rule.kind != "generic" for other in found)
-    if _WITHIN.get(hit.rule.value, "-") in others:
-        return True
-    if kind == "part" and hit.rule.value in _INSIDES and others and _is_place(hit, line):
-        return True
-    if kind != "part" or not any(other.rule.kind == "" and other.rule.value != hit.rule.value for other in found):
+    rivals = [other for other in found if other.rule.value != hit.rule.value]
+    if not rivals:
         return False
-    return (hit.rule.value in _PLACES and _is_place(hit, line)) or _told_about(hit, line)
+    others = {rival.rule.value for rival in rivals}
+    kind = hit.rule.kind
+    if kind in _YIELDING:
+        return bool(others & _YIELDING[kind])
+    if kind == "generic":
+        return any(rival.rule.kind != "generic" for rival in rivals)
+    return (
+        _WITHIN.get(hit.rule.value, "-") in others
+        or (kind == "dead" and _names_part(hit, line))
+        or (kind == "part" and _is_backdrop(hit, rivals, line))
+        or (_is_history(hit, line) and not all(_is_history(rival, line) for rival in rivals))
+    )
 
 
-def _is_lifted(hit: Hit, line: Line) -> bool:
-    """What a swollen battery pushes out is not broken by itself."""
+def _is_backdrop(hit: Hit, rivals: Sequence[Hit], line: Line) -> bool:
+    """A part that is named as the place of a fault, or as what another fault does to it."""
+    value = hit.rule.value
+    if value in _LIFTED and any(rival.rule.value == "battery" for rival in rivals) and _is_swollen(line):
+        return True
+    place = _is_place(hit, line)
+    if value in _INSIDES and place:
+        return True
+    if all(rival.rule.kind for rival in rivals):
+        return False
+    return (value in _PLACES and place) or _told_about(hit, line)
+
+
+def _is_swollen(line: Line) -> bool:
     swollen = class_of("@swollen")
-    return hit.rule.kind == "part" and any(swollen in word.classes for word in line.words)
+    return any(swollen in word.classes for word in line.words)
+
+
+def _names_part(hit: Hit, line: Line) -> bool:
+    """Whether it is a part that is dead ("полифонический динамик сдох"), not the device."""
+    words, part = line.words, class_of("@own_part")
+    for at in range(hit.first, max(hit.first - 4, -1), -1):
+        if part in words[at].classes:
+            return True
+        if words[at].before >= CLAUSE:
+            break
+    ahead = words[hit.first + 1 : hit.first + 3]
+    return any(part in word.classes for word in ahead if word.before < CLAUSE)
 
 
 def _is_history(hit: Hit, line: Line) -> bool:
