@@ -78,3 +78,33 @@ def demo(
     from battcrm.devkit.demo.run import run
 
     raise typer.Exit(run(once=once, as_json=as_json))
+
+
+script = typer.Typer(no_args_is_help=True, add_completion=False)
+
+
+@script.callback()
+def _script() -> None:
+    """Play dialogue scripts against the real pipeline."""
+
+
+@script.command("run")
+def script_run(
+    path: Annotated[Path, typer.Argument(help="A .yaml file of scripts, or a folder with some.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Play the scripts on a throw-away database with their own clock; exit 1 if one does not go as expected."""
+    from battcrm.devkit.scripts.format import load_scripts
+    from battcrm.devkit.scripts.run import run
+
+    report = asyncio.run(run(load_scripts(path)))
+    rows = [{"file": r.file, "title": r.script.title, "wrong": r.wrong, "replies": r.replies} for r in report.results]
+    if as_json:
+        document = {"right": len(rows) - len(report.wrong), "seconds": round(report.seconds, 3), "scripts": rows}
+        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+    else:
+        for result in report.wrong:
+            typer.echo("\n  ".join((f"{result.file}: {result.script.title}", *result.wrong)))
+        typer.echo(f"{len(rows) - len(report.wrong)} of {len(rows)} scripts right in {report.seconds:.1f} s")
+    if report.wrong:
+        raise typer.Exit(1)

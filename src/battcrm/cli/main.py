@@ -48,6 +48,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "eval": Entry("battcrm.cli.eval:app", "Measure extraction on labelled messages."),
     "parse": Entry("battcrm.cli.parse:parse", "Show a webhook body as Unified Messages."),
     "bench": Entry("battcrm.cli.dev:bench", "Measure throughput and latency end to end."),
+    "script": Entry("battcrm.cli.dev:script", "Play dialogue scripts against the real pipeline."),
 }
 
 
