@@ -9,6 +9,7 @@ from typing import Final
 from battcrm.models.facts import Reading
 from battcrm.models.situation import AppealView, Routing, TurnMessage
 from battcrm.resolution import rules
+from battcrm.resolution.held import stay_with_operator
 from battcrm.resolution.reasons import Why
 from battcrm.resolution.settings import ResolutionSettings
 from battcrm.resolution.view import View, build_view
@@ -72,5 +73,6 @@ class DeviceAppealRouter:
         for rule in RULES:
             routing = rule(view)
             if routing is not None:
-                return routing
-        return Routing("ask", None, Why.SEVERAL_OPEN, 0.4, alternatives=tuple(a.appeal_id for a in view.open))
+                return stay_with_operator(view, routing)
+        unclear = Routing("ask", None, Why.SEVERAL_OPEN, 0.4, alternatives=tuple(a.appeal_id for a in view.open))
+        return stay_with_operator(view, unclear)

@@ -47,3 +47,4 @@ class Why(StrEnum):
     RECENT = "recent"
     GENERAL = "general_question"
     SEVERAL_OPEN = "several_open"
+    WITH_OPERATOR = "with_operator"

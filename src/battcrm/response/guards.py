@@ -69,6 +69,8 @@ def abuse(case: Case) -> Plan | None:
         return case.silence(Reason.SPAM, status=AppealStatus.SPAM if case.situation.appeal else None)
     if signals.threat:
         case.flag("threat")
+        if LEGAL.search(case.text):
+            return case.operator(Reason.LEGAL)  # a court is a client's right, not an abuse
         if case.status in _TALKING:
             return case.operator(Reason.NEGATIVE_TONE)
         case.flag("stop_list")

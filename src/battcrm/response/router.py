@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final
 
 from battcrm.kit.errors import Invalid
@@ -21,6 +22,8 @@ _ONCE: Final = {
     Reason.GREETING: Reason.REPEATED_GREETING,
 }
 _LANGUAGE_LETTERS: Final = 12
+_ASKED_FOR: Final = frozenset({Reason.OPERATOR_WORD, Reason.CALL_ME})
+_TOLD: Final = timedelta(days=1)
 
 
 class RuleResponseRouter:
@@ -38,7 +41,21 @@ class RuleResponseRouter:
         case = Case(situation, tenant)
         _note_language(case)
         plan = self._once(case, _choose(case))
-        return _in_mode(case, plan)
+        return _in_mode(case, self._told_once(case, plan))
+
+    def _told_once(self, case: Case, plan: Plan) -> Plan:
+        """What was handed over, given back and has to go to a person again is not announced in the same words twice.
+
+        The handover itself and its note stand. Whoever asks for a person is always answered.
+        """
+        if plan.action is not Action.OPERATOR or plan.reason in _ASKED_FOR:
+            return plan
+        since = case.situation.now - _TOLD
+        own = [m for m in case.situation.messages if m.author == "bot" and m.direction == "out" and m.at >= since]
+        appeal = case.situation.appeal
+        told = [m.text for m in own if appeal is not None and m.appeal_id == appeal.appeal_id]
+        drafts = self._composer.compose(plan, case.situation, case.settings) if told else ()
+        return replace(plan, template=None) if any(repeats(drafts, [text]) for text in told) else plan
 
     def _once(self, case: Case, plan: Plan) -> Plan:
         """The same answer twice is a circle: courtesy falls silent, anything else goes to a person."""

@@ -108,6 +108,7 @@ ROUTES: Final[_Names] = {
     "recent": ("последнее по времени", "the most recent"),
     "general_question": ("общий вопрос", "a general question"),
     "several_open": ("открыто несколько", "several are open"),
+    "with_operator": ("с клиентом говорит человек", "a person talks with the client"),
 }
 REJECTIONS: Final[_Names] = {
     "model_unknown": ("модель неизвестна", "the model is unknown"),
