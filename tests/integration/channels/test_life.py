@@ -80,8 +80,7 @@ async def test_a_whole_life(shop: Shop, telegram: TelegramEmulator) -> None:
 
     reissue(telegram)
     renewed = await shop.life.enable(shop.tenant_id, "telegram", secrets={"token": NEW})
-    assert renewed.problem is None
-    assert renewed.view.state == "active"
+    assert (renewed.problem, renewed.view.state) == (None, "active")
     shop.clock.advance(16)
     await shop.sender.step()
     assert [r.text for r in telegram.log.of(str(BOT), str(CHAT))] == ["8 900 ₽", "Успеем"]
