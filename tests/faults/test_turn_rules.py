@@ -171,6 +171,7 @@ async def test_a_client_merged_during_the_turn_is_answered_under_its_new_name_un
         await c.execute("UPDATE client SET merged_into = $1 WHERE client_id = $2", boris, anna)
         await c.execute("UPDATE client_work SET due_at = $2 WHERE client_id = $1", boris, world.clock.now())
     await let_go(world)
+    assert await states(world) == ["posted", "superseded"]
     assert await world.pool.fetchval("SELECT superseded FROM client_work WHERE client_id = $1", anna) == 0
     await world.drain()
     assert answers(world)[1:] == ["1|0|hello"]
