@@ -13,7 +13,7 @@ from battcrm.extraction.gazetteer.names import atoms
 from battcrm.extraction.gazetteer.scan import line_of
 from battcrm.extraction.normalise import Normalised
 from battcrm.extraction.tools import model_words as words
-from battcrm.extraction.tools.model_bare import Context, bare_at
+from battcrm.extraction.tools.model_bare import Context, bare_at, is_plain_word
 from battcrm.extraction.tools.model_codes import code_at, tablet_code
 from battcrm.extraction.tools.model_doubt import settle_doubts
 from battcrm.extraction.tools.model_found import AS_SAID, CONTEXT, Found
@@ -133,6 +133,13 @@ class _Reader:
                 start = floor if not found or found[-1].model or found[-1].head else found[-1].start
                 head = reversed_tail(self._catalogue, self._cells, head, start, kind)
             return head
+        if is_plain_word(cell):
+            return None
+        return self._bare(at, found, kind)
+
+    def _bare(self, at: int, found: list[Found], kind: str | None) -> Found | None:
+        """A name without its maker, or one more code of a maker's list."""
+        cell = self._cells[at]
         listed = bool(found) and bool(found[-1].model) and self._continues(found[-1], at)
         if found and not found[-1].model and found[-1].brand and at - found[-1].end <= _CODE_REACH:
             late = self._listed_code(found[-1], at)
@@ -188,6 +195,8 @@ class _Reader:
         return 0 < len(between) <= _MAX_BETWEEN and all(word in _BETWEEN for word in between)
 
     def _class_near(self, at: int) -> str | None:
+        if not self._classes:
+            return None
         near = [(abs(place - at), kind) for place, kind in self._classes if abs(place - at) <= _NEAR and place != at]
         return min(near)[1] if near else None
 

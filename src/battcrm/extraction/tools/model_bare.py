@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from battcrm.extraction.gazetteer.catalogue import Catalogue
 from battcrm.extraction.gazetteer.cells import Cell
@@ -16,8 +15,7 @@ from battcrm.extraction.tools.model_found import BARE, CONTEXT, DOMINANT, Found,
 from battcrm.extraction.tools.model_numbers import by_number
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """The maker and product line a bare name may belong to. `weak`: only named before in the same message."""
 
     scope: str = ""
@@ -93,6 +91,11 @@ _MIN_STRANGER: Final = 3
 _FIRST_MODIFIERS: Final = frozenset(("se", "xr", "xs", "x", "s", "z", "gt"))
 _WORD_NAMES: Final = frozenset(("|steam deck ", "|steam deck oled ", "|steam deck lcd ", "|joy con ", "|watch ultra "))
 _SPACED_SMALL: Final = frozenset("скоувиаея")
+
+
+def is_plain_word(cell: Cell) -> bool:
+    """A Russian word that is no part of any name: most words of a message."""
+    return cell.kind == "word" and cell.alias is None and len(cell.norm) > 1 and not cell.norm.isascii()
 
 
 def bare_at(

@@ -10,7 +10,9 @@ from battcrm.extraction.tools.model_found import Found
 from battcrm.models.facts import Candidate
 
 _EITHER: Final = frozenset(("или", "либо", "ли"))
-_DOUBTS: Final = frozenset(("помню", "знаю", "уверен", "уверена", "понимаю", "разбираюсь", "пойму", "скажу"))
+_DOUBTS: Final = frozenset(
+    ("помню", "знаю", "уверен", "уверена", "понимаю", "разбираюсь", "пойму", "скажу", "решил", "решила")
+)
 _ALONE: Final = frozenset(("хз", "забыл", "забыла", "вроде", "кажется", "наверное", "наверно"))
 _MOST_BETWEEN: Final = 4
 

@@ -212,38 +212,13 @@ _SKIPPED_BEFORE: Final = frozenset(
     ("на", "для", "от", "у", "с", "это", "мой", "моя", "мне", "меня", "про", "из", "к", "телефон", "мы", "о", "же")
 )
 _CORRECTIONS: Final = frozenset(
-    [
-        "ой",
-        "точнее",
-        "вернее",
-        "перепутать",
-        "перепутал",
-        "перепутала",
-        "ошибиться",
-        "ошибся",
-        "ошиблась",
-        "ошибочка",
-        "поправка",
-        "опечатка",
-        "опечатался",
-        "опечаталась",
-        "исправление",
-        "исправляюсь",
-        "попутать",
-        "попутал",
-        "попутала",
-        "тьфу",
-        "упс",
-        "виноват",
-        "сорри",
-        "пардон",
-        "вру",
-        "соврал",
-        "соврала",
-        "оговорился",
-        "оговорилась",
-    ]
+    "ой точнее вернее перепутать перепутал перепутала ошибиться ошибся ошиблась ошибочка поправка "
+    "опечатка опечатался опечаталась исправление исправляюсь попутать попутал попутала тьфу упс виноват "
+    "сорри пардон вру соврал соврала оговорился оговорилась".split()
 )
+_EXCUSE: Final = "извин"
+_EXCUSE_REACH: Final = 3
+"""An excuse takes back what was said when the device follows at once ("извините, айфон 12")."""
 _PAIRS: Final = frozenset(
     (
         ("то", "есть"), ("в", "смысле"), ("имел", "в"), ("имела", "в"), ("хотел", "написать"), ("хотела", "написать"),
@@ -391,6 +366,8 @@ def has_correction(cells: Sequence[Cell], start: int, end: int) -> bool:
     for at in range(start, end):
         cell = cells[at]
         if cell.norm in _CORRECTIONS or cell.lemma in _CORRECTIONS:
+            return True
+        if cell.norm.startswith(_EXCUSE) and end - at <= _EXCUSE_REACH:
             return True
         follower = cells[at + 1] if at + 1 < len(cells) else None
         if follower is not None and ((cell.norm, follower.norm) in _PAIRS or _not_modifier(cell, follower)):

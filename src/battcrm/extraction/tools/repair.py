@@ -27,7 +27,7 @@ _BREAKABLE: Final = frozenset(
         "data_recovery",
     }
 )
-_YIELDING: Final = {"fragile": _BREAKABLE, "dark": frozenset({"no_power", "backlight", "board"})}
+_YIELDING: Final = {"fragile": _BREAKABLE, "dark": frozenset({"no_power", "backlight", "board", "camera"})}
 """Kinds of hits that give way, and to what: "разбил" to a part that breaks, a dark screen to what explains it."""
 _VERB: Final = re.compile(r"\w{2}(?:л|ла|ло|ли|лся|лась|лось|лись)$")
 _WITHIN: Final = {"button": "keyboard"}
@@ -111,6 +111,8 @@ def _is_backdrop(hit: Hit, rivals: Sequence[Hit], line: Line) -> bool:
     """A part that is named as the place of a fault, or as what another fault does to it."""
     value = hit.rule.value
     if value in _LIFTED and any(rival.rule.value == "battery" for rival in rivals) and _is_swollen(line):
+        return True
+    if value == "screen" and any(rival.rule.value == "backlight" for rival in rivals):
         return True
     place = _is_place(hit, line)
     if value in _INSIDES and place:
