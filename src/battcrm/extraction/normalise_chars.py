@@ -8,6 +8,8 @@ from typing import Final
 
 # Invisible marks people paste along with text, and the frames of keycap emoji ("1️⃣" is the digit 1).
 _DROPPED: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufe0e\ufe0f\u20e3\u0301]")
+_CYRILLIC: Final = re.compile("[\u0400-\u04ff]")
+_LATIN: Final = re.compile("[a-zA-Z]")
 # Compatibility forms that would turn into misleading letters ("№" into "No").
 _KEPT: Final = frozenset("№™…½¼¾")
 
@@ -49,12 +51,12 @@ def to_latin_sound(word: str) -> str:
 
 def has_cyrillic(word: str) -> bool:
     """Whether any letter is Cyrillic."""
-    return any("\u0400" <= char <= "\u04ff" for char in word)
+    return _CYRILLIC.search(word) is not None
 
 
 def has_latin(word: str) -> bool:
     """Whether any letter is basic Latin."""
-    return any("a" <= char <= "z" or "A" <= char <= "Z" for char in word)
+    return _LATIN.search(word) is not None
 
 
 def canonical(text: str) -> tuple[str, list[tuple[int, int]] | None]:

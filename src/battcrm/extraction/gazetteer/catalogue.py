@@ -50,6 +50,7 @@ class Catalogue:
         self._codes = codes
         self._base = base
         self.decimals = decimals
+        self._named: dict[str, tuple[Named, ...]] = {}
 
     @classmethod
     def load(cls) -> Catalogue:
@@ -68,6 +69,14 @@ class Catalogue:
 
     def named(self, key: str) -> tuple[Named, ...]:
         """Models the spoken name may mean; empty when it is only the beginning of a name or unknown."""
+        found = self._named.get(key)
+        if found is None:
+            if not self.has(key):
+                return ()
+            found = self._named[key] = self._look_up(key)
+        return found
+
+    def _look_up(self, key: str) -> tuple[Named, ...]:
         own = tuple(Named(self._models[entry >> 2], entry & 3) for entry in self._names.get(key, ()))
         if self._base is None:
             return own

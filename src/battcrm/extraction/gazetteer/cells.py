@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from battcrm.extraction import normalise_chars as chars
 from battcrm.extraction.gazetteer.aliases import Alias, aliases, vocabulary
@@ -32,7 +31,7 @@ LETTERS: Final[dict[str, tuple[str, ...]]] = {
 _RUNS: Final = re.compile(r"[a-z]+|[^a-z]+")
 _MODIFIERS: Final = Alias("mod", (), "", "")
 _WITH: Final = frozenset(("gent", "ablt", "gen2"))
-_GLUE: Final = frozenset("-_‑–—")
+_SKIPPED: Final = frozenset("-_‑–—()«»\"'")
 
 
 class TokenLike(Protocol):
@@ -54,8 +53,7 @@ class TokenLike(Protocol):
     def glued(self) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """What a written form can be, apart from its place: possible atoms, and the alias it is."""
 
     readings: tuple[tuple[str, ...], ...]
@@ -63,9 +61,12 @@ class Shape:
     fuzzy: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One or more tokens read as one unit. `first` and `last` are token indices (inclusive)."""
+class Cell(NamedTuple):
+    """One or more tokens read as one unit. `first` and `last` are token indices (inclusive).
+
+    `skip`: a mark that may stand inside a name without meaning: hyphens, brackets, quotes. A named tuple, as several
+    are made for every message.
+    """
 
     norm: str
     lemma: str
@@ -77,11 +78,7 @@ class Cell:
     last: int
     glued: bool
     spelled: bool
-
-    @property
-    def skip(self) -> bool:
-        """A mark that may stand inside a name without meaning: hyphens, brackets, quotes."""
-        return self.norm in _GLUE or self.norm in "()«»\"'"
+    skip: bool = False
 
 
 def cells_of(tokens: Sequence[TokenLike], decimals: frozenset[str]) -> list[Cell]:
@@ -91,34 +88,46 @@ def cells_of(tokens: Sequence[TokenLike], decimals: frozenset[str]) -> list[Cell
     count = len(tokens)
     while at < count:
         token = tokens[at]
-        if len(token.norm) > _MAX_WORD:
-            out.append(Cell(token.norm, token.norm, "word", (), None, False, at, at, token.glued, False))
-            at += 1
-            continue
-        parts = _glued_head(token.norm) if token.kind == "code" else None
-        if parts is not None:
-            out.extend(_two_cells(parts, at, token.glued))
-            at += 1
-            continue
-        joined = _spelled_out(tokens, at) if len(token.norm) == 1 else ""
-        if joined:
-            size, norm = 2, joined
-        else:
-            size, norm = _joined(tokens, at, decimals) if token.kind == "number" else (1, token.norm)
-        shape = shape_of(norm, token.kind)
-        spelled = (
-            token.kind == "number"
-            and (token.text != token.norm or (size == 3 and "." not in norm))
-            and names_model(token.text)
-        )
-        out.append(
-            Cell(
-                norm, token.lemma, token.kind, shape.readings, shape.alias, shape.fuzzy,
-                at, at + size - 1, token.glued, spelled,
+        norm, kind = token.norm, token.kind
+        if kind in ("punct", "emoji"):
+            shape = shape_of(norm, kind)
+            out.append(
+                Cell(norm, norm, kind, shape.readings, None, False, at, at, token.glued, False, norm in _SKIPPED)
             )
-        )  # fmt: skip
-        at += size
+            at += 1
+        elif kind == "word" and 1 < len(norm) <= _MAX_WORD:
+            readings, alias, fuzzy = shape_of(norm, kind)
+            out.append(Cell(norm, token.lemma, kind, readings, alias, fuzzy, at, at, token.glued, False))
+            at += 1
+        else:
+            at += _add_cells(out, tokens, at, decimals)
     return out
+
+
+def _add_cells(out: list[Cell], tokens: Sequence[TokenLike], at: int, decimals: frozenset[str]) -> int:
+    """Adds what begins with the number, code or lone letter at `at`; returns how many tokens it took."""
+    token = tokens[at]
+    if len(token.norm) > _MAX_WORD:
+        out.append(Cell(token.norm, token.norm, "word", (), None, False, at, at, token.glued, False))
+        return 1
+    parts = _glued_head(token.norm) if token.kind == "code" else None
+    if parts is not None:
+        out.extend(_two_cells(parts, at, token.glued))
+        return 1
+    joined = _spelled_out(tokens, at) if len(token.norm) == 1 else ""
+    if joined:
+        size, norm = 2, joined
+    else:
+        size, norm = _joined(tokens, at, decimals) if token.kind == "number" else (1, token.norm)
+    readings, alias, fuzzy = shape_of(norm, token.kind)
+    spelled = (
+        token.kind == "number"
+        and (token.text != token.norm or (size == 3 and "." not in norm))
+        and names_model(token.text)
+    )
+    last = at + size - 1
+    out.append(Cell(norm, token.lemma, token.kind, readings, alias, fuzzy, at, last, token.glued, spelled))
+    return size
 
 
 def _two_cells(parts: tuple[str, str], at: int, glued: bool) -> list[Cell]:

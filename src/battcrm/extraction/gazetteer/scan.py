@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from battcrm.extraction import normalise_chars as chars
 from battcrm.extraction.gazetteer.aliases import aliases
@@ -31,8 +30,7 @@ _ABOUT: Final = frozenset(("accs",))
 _SMALL_WORDS: Final = frozenset("икоувя")
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """A spoken name found at cells [start, end). `blocked`: an unknown modifier or suffix follows, so `named` is not
     what was said; it then holds nothing and `key` tells how far the catalogue could follow."""
 

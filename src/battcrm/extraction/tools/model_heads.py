@@ -53,7 +53,7 @@ _FILLERS: Final = frozenset(
 _TOGETHER: Final = {("huawei", "honor"): "honor", ("honor", "huawei"): "honor", ("xiaomi", "realme"): "realme"}
 _LINE_CLASSES: Final = {"watch": "watch", "band": "watch", "tab": "tablet", "pad": "tablet", "buds": "headphones"}
 # Lines whose models are told apart by the size of the screen.
-_SIZED: Final = ("ipad pro ", "ipad air ", "macbook ", "mac pro ", "mac air ", "imac ")
+_SIZED: Final = ("ipad pro ", "ipad air ", "macbook pro ", "macbook air ", "mac pro ", "mac air ", "imac ")
 # Makers of phones whose models are a letter and a number, more of them than the catalogue can list.
 _CODED: Final = frozenset(
     [
@@ -81,6 +81,7 @@ _CODED: Final = frozenset(
         "iiif",
     ]
 )
+_EDITIONS: Final = frozenset(("early", "mid", "late"))
 _SAID: Final = "alias:"
 _MAX_LINE_WORDS: Final = 2
 _MOST_YEARS: Final = 9
@@ -245,11 +246,7 @@ def _view(cells: Sequence[Cell], first: int, end: int, scope: str, fillers: bool
             if brand_atom(cell.alias.brand) == scope and (cell.alias.kind == "brand" or cell.alias.atoms in seen):
                 continue
             seen.add(cell.alias.atoms)
-        elif (
-            (fillers and at >= end and head and cell.norm in _FILLERS)
-            or (cell.norm == "на" and _before_chip(cells, at))
-            or (cell.lemma == "дюйм" and out and cells[out[-1]].kind == "number")
-        ):
+        elif (fillers and at >= end and head and _is_filler(cell)) or _passing(cells, at, out):
             continue
         elif at >= end:
             head = False
@@ -257,10 +254,28 @@ def _view(cells: Sequence[Cell], first: int, end: int, scope: str, fillers: bool
     return out
 
 
-def _before_chip(cells: Sequence[Cell], at: int) -> bool:
-    """Whether "на" stands between a laptop and its chip, as in "про 14 на м1"."""
-    chip = cells[at + 1].readings if at + 1 < len(cells) else ()
-    return any(len(reading) == 2 and reading[0] == "m" and reading[1] in "12345" for reading in chip)
+def _is_filler(cell: Cell) -> bool:
+    """A word that may stand between a maker and the model: "модель", "телефон", "фен"."""
+    return cell.norm in _FILLERS or (cell.alias is None and words.names_class(cell))
+
+
+def _passing(cells: Sequence[Cell], at: int, out: list[int]) -> bool:
+    """A word inside a name that says nothing: "про 14 на м1", "13 дюймов", "early 2015", "2012 года"."""
+    cell = cells[at]
+    if cell.kind != "word" or not out:
+        return False
+    after = cells[at + 1] if at + 1 < len(cells) else None
+    if cell.norm == "на":
+        chip = after.readings if after is not None else ()
+        return any(len(reading) == 2 and reading[0] == "m" and reading[1] in "12345" for reading in chip)
+    if cell.norm in _EDITIONS:
+        return after is not None and _is_year(after)
+    before = cells[out[-1]]
+    return (cell.lemma == "дюйм" and before.kind == "number") or (cell.lemma == "год" and _is_year(before))
+
+
+def _is_year(cell: Cell) -> bool:
+    return cell.kind == "number" and len(cell.norm) == 4 and cell.norm.startswith("20")
 
 
 def _uncounted(catalogue: Catalogue, cells: Sequence[Cell], view: list[int], scope: str) -> Match | None:

@@ -40,7 +40,7 @@ _EXTRAS: Final[dict[str, str]] = {
     "pro": "Pro", "slim": "Slim", "plus": "Plus", "gaming": "Gaming", "carbon": "Carbon", "max": "Max", "i": "i",
     "nano": "Nano", "extreme": "Extreme", "yoga": "Yoga", "duo": "Duo", "flip": "Flip", "lite": "Lite", "ultra": "Ultra",
     "flex": "Flex", "neo": "Neo", "air": "Air", "oled": "OLED", "edge": "Edge", "go": "Go",
-    "thin": "Thin",
+    "thin": "Thin", "ltx": "LTX", "fuel": "FUEL",
 }  # fmt: skip
 _MIN_NUMBER_CODE: Final = 7
 _MIN_SET_CODE: Final = 5

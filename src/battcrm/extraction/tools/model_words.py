@@ -9,6 +9,7 @@ from typing import Final
 from battcrm.extraction.gazetteer.aliases import data_lines
 from battcrm.extraction.gazetteer.cells import Cell
 from battcrm.extraction.normalise_morph import has_case
+from battcrm.extraction.tools.model_counts import agrees
 
 UNITS: Final = frozenset(
     [
@@ -118,28 +119,6 @@ UNITS: Final = frozenset(
 _NOTE_MAKERS: Final = frozenset(("Meizu",))
 _EVERYDAY: Final = frozenset(("weak", "place"))
 _STORAGE: Final = frozenset(("32", "64", "128", "256", "512", "1024"))
-_ONE: Final = frozenset(
-    [
-        "год",
-        "месяц",
-        "неделя",
-        "неделю",
-        "день",
-        "час",
-        "минута",
-        "минуту",
-        "тысяча",
-        "тысячу",
-        "рубль",
-        "процент",
-        "штука",
-        "штуку",
-    ]
-)
-_FEW: Final = frozenset(
-    ["года", "месяца", "недели", "дня", "часа", "минуты", "тысячи", "рубля", "процента", "штуки", "раза"]
-)
-_MANY: Final = frozenset(["лет", "месяцев", "недель", "дней", "часов", "минут", "тысяч", "рублей", "процентов", "штук"])
 _TIME_PREPOSITIONS: Final = frozenset(("в", "к", "до", "после", "около", "через", "за", "с", "от", "часов", "примерно"))
 _AGE_HOLDERS: Final = frozenset(
     [
@@ -212,9 +191,37 @@ _SKIPPED_BEFORE: Final = frozenset(
     ("на", "для", "от", "у", "с", "это", "мой", "моя", "мне", "меня", "про", "из", "к", "телефон", "мы", "о", "же")
 )
 _CORRECTIONS: Final = frozenset(
-    "ой точнее вернее перепутать перепутал перепутала ошибиться ошибся ошиблась ошибочка поправка "
-    "опечатка опечатался опечаталась исправление исправляюсь попутать попутал попутала тьфу упс виноват "
-    "сорри пардон вру соврал соврала оговорился оговорилась".split()
+    [
+        "ой",
+        "точнее",
+        "вернее",
+        "перепутать",
+        "перепутал",
+        "перепутала",
+        "ошибиться",
+        "ошибся",
+        "ошиблась",
+        "ошибочка",
+        "поправка",
+        "опечатка",
+        "опечатался",
+        "опечаталась",
+        "исправление",
+        "исправляюсь",
+        "попутать",
+        "попутал",
+        "попутала",
+        "тьфу",
+        "упс",
+        "виноват",
+        "сорри",
+        "пардон",
+        "вру",
+        "соврал",
+        "соврала",
+        "оговорился",
+        "оговорилась",
+    ]
 )
 _EXCUSE: Final = "извин"
 _EXCUSE_REACH: Final = 3
@@ -263,6 +270,12 @@ def class_at(cells: Sequence[Cell], at: int) -> str | None:
     return table.get(cell.norm) or table.get(cell.lemma)
 
 
+def names_class(cell: Cell) -> bool:
+    """Whether the word is a kind of device in the class list, wherever it stands."""
+    table = _classes()
+    return cell.norm in table or cell.lemma in table
+
+
 def classes_in(cells: Sequence[Cell]) -> list[tuple[int, str]]:
     """(place, kind of device) of every word that names a kind of device by itself."""
     table = _classes()
@@ -271,21 +284,6 @@ def classes_in(cells: Sequence[Cell]) -> list[tuple[int, str]]:
         for at, cell in enumerate(cells)
         if (cell.norm in table or cell.lemma in table) and (kind := class_at(cells, at))
     ]
-
-
-def _agrees(number: str, unit: str) -> bool:
-    """Russian counts agree: "2 года" but "5 лет". "13 год назад" is a model and then a time; "2016 года" is a year."""
-    if not number.isdecimal():
-        return not unit.startswith(("год", "мес"))
-    if len(number) == 4 and number.startswith("20") and unit.startswith("год"):
-        return False
-    tail = int(number) % 100
-    last = tail % 10 if not 10 < tail < 20 else 0
-    if unit in _ONE:
-        return last == 1
-    if unit in _FEW:
-        return last in (2, 3, 4)
-    return unit not in _MANY or last not in (1, 2, 3, 4)
 
 
 def _is_note(cells: Sequence[Cell], at: int) -> bool:
@@ -307,7 +305,7 @@ def counts_something(cells: Sequence[Cell], at: int) -> bool:
         return False
     after = cells[at + 1]
     if after.norm in UNITS or after.lemma in UNITS:
-        return _agrees(cells[at].norm, after.norm)
+        return agrees(cells[at].norm, after.norm)
     if after.kind == "number":
         return after.norm in ("000", "00", "500") or (
             cells[at].norm.isdecimal() and len(after.norm) == 3 and after.norm[1:] == "00"

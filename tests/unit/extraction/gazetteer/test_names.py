@@ -162,7 +162,6 @@ def test_reads_one_device(text: str, brand: str, model: str) -> None:
         ("айфон 2 года пользуюсь", "Apple"),
         ("принесу в 12 айфон", "Apple"),
         ("телевизор LG 55", "LG"),
-        ("леново легион 5 лет", "Lenovo"),
     ],
 )
 def test_a_maker_without_a_model(text: str, brand: str) -> None:
@@ -227,3 +226,41 @@ def test_numbers_that_are_not_models(text: str) -> None:
 def test_a_kind_of_device_alone(text: str, kind: str) -> None:
     (found,) = devices(text)
     assert (found.brand, found.model, found.device_class) == (None, None, kind)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("леново легион 5 лет", [("Lenovo", "Legion")]),
+        ("Ноут HP Pavilion тупит", [("HP", "Pavilion")]),
+        ("асус рог греется", [("ASUS", None)]),
+    ],
+)
+def test_a_laptop_line_alone_is_a_model(text: str, found: list[tuple[str, str | None]]) -> None:
+    assert facts(text) == found
+
+
+@pytest.mark.parametrize("text", ["айфон 12 или 13, не помню", "самсунг а 30 или 50, точно не знаю"])
+def test_a_client_who_wavers_has_named_no_model(text: str) -> None:
+    (mention,) = devices(text)
+    assert mention.model is None
+    assert mention.open
+    assert len(mention.candidates) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "model"),
+    [
+        ("техно камон 30 премьер", "Camon 30 Premier"),
+        ("macbook pro 2015 13 дюймов", "MacBook Pro 13 (2015)"),
+        ("айпад про 13 дюймов м4", "iPad Pro 13 M4"),
+        ("ми 11 лайт не видит вайфай", "Mi 11 Lite"),
+        ("айфон х с проблемной платой", "iPhone X"),
+        ("планшет самсунг т225 разбит", "Galaxy Tab A7 Lite"),
+        ("SM-A346E дисплей", "Galaxy A34"),
+        ("телефон doogee s96", "S96"),
+        ("ван плюс 7", "OnePlus 7"),
+    ],
+)
+def test_ways_of_speaking(text: str, model: str) -> None:
+    assert [name for _, name in facts(text)] == [model]
