@@ -25,6 +25,7 @@ from battcrm.models.situation import (
     Routing,
     Situation,
     chip_answer,
+    read_chip,
 )
 from battcrm.pipeline.changes import appeal_change, chosen, starting_facts
 from battcrm.pipeline.ports import (
@@ -38,6 +39,8 @@ from battcrm.pipeline.ports import (
 from battcrm.pipeline.turn_types import AppealChange, Branch, TurnInput, TurnOutcome
 
 _LOOP_WINDOW: Final = timedelta(seconds=90)
+# An answer given again a day later is no circle.
+_SAME_TALK: Final = timedelta(days=1)
 _NEWCOMER: Final = timedelta(minutes=10)
 _MAX_DEVICES: Final = 3
 _CHOSEN: Final = "chosen_appeal"
@@ -125,7 +128,7 @@ class TurnEngine:
         main: bool,
     ) -> Branch:
         routing = self._layers.router_for(turn.tenancy.config).route(turn.messages, reading, turn.appeals)
-        if routing.reason == _CHOSEN:
+        if routing.reason == _CHOSEN or _chose_appeal(turn):
             reading = self._held(turn, reading)
         appeal = chosen(routing, turn.appeals)
         base = starting_facts(routing, turn.appeals)
@@ -194,7 +197,7 @@ class TurnEngine:
             known=known,
             graph=graph,
             bot_turns_recent=sum(1 for m in spoken if now - m.at < _LOOP_WINDOW),
-            last_bot_texts=tuple(m.text for m in spoken[-3:]),
+            last_bot_texts=tuple(m.text for m in spoken[-3:] if now - m.at < _SAME_TALK),
             model_failed=completion.failed if completion else None,
             shop={"name": turn.tenancy.name},
         )
@@ -205,7 +208,7 @@ class TurnEngine:
         if not held:
             return reading
         again = self._layers.extractor.read(held[-5:], ReadingContext(turn.dialog.tenant_id))
-        return replace(reading, hypotheses=(again.main,), open_fields=again.open_fields)
+        return replace(again, hypotheses=(again.main,))
 
     def compose_plainly(self, turn: TurnInput, plan: Plan) -> tuple[Draft, ...]:
         """Texts of a plan when nothing could be understood."""
@@ -225,6 +228,12 @@ class TurnEngine:
 
     def _since(self, began: float) -> float:
         return round((self._clock.monotonic() - began) * 1000, 3)
+
+
+def _chose_appeal(turn: TurnInput) -> bool:
+    """A chip of "which device do you mean?" was pressed."""
+    chips = [read_chip(m.button_payload) for m in turn.messages if m.fresh]
+    return any(chip is not None and chip.field == "appeal" for chip in chips)
 
 
 def _only_edits(turn: TurnInput) -> bool:

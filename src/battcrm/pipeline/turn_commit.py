@@ -138,11 +138,11 @@ class TurnCommitter:
         outcomes = [*kept, *handovers]
         if not outcomes:
             return
-        replies = Replies(locked.dialogs, self._ids, now)
+        numbers = await write_appeals.appeal_numbers(connection, outcomes)
+        replies = Replies(locked.dialogs, self._ids, now, numbers)
         for outcome in outcomes:
             replies.add(outcome)
         events = write_appeals.appeal_events(outcomes, locked.appeals)
-        numbers = await write_appeals.appeal_numbers(connection, outcomes)
         await write_appeals.appeals(connection, outcomes, numbers, now)
         await write_appeals.episodes(connection, outcomes, now)
         await write_appeals.facts(connection, outcomes, self._ids, now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -13,7 +14,7 @@ from battcrm.infra.postgres import Connection, columns
 from battcrm.kit.ids import IdFactory, bucket_of
 from battcrm.kit.text import dumps
 from battcrm.models.outgoing import OutButton
-from battcrm.models.situation import Action, Draft
+from battcrm.models.situation import Action, Draft, read_chip
 from battcrm.pipeline.settings import DialogSettings
 from battcrm.pipeline.turn_types import Branch, TurnOutcome
 
@@ -49,8 +50,11 @@ FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text
 class Replies:
     """Collects the rows of a batch of turns. A turn's rows are unique on (dialog, covered up to, part)."""
 
-    def __init__(self, locked: Mapping[tuple[UUID, UUID], Any], ids: IdFactory, now: datetime) -> None:
+    def __init__(
+        self, locked: Mapping[tuple[UUID, UUID], Any], ids: IdFactory, now: datetime, numbers: Mapping[UUID, int]
+    ) -> None:
         self._locked = locked
+        self._numbers = numbers
         self._ids = ids
         self._now = now
         self._rows: list[tuple[Any, ...]] = []
@@ -82,11 +86,18 @@ class Replies:
         view = outcome.input.dialog
         appeal_id = branch.change.appeal_id if branch.change else None
         suggestion_id = self._ids.new()
-        drafts = dumps([{"text": d.text, "buttons": buttons_json(d.buttons)} for d in branch.drafts]).decode()
+        drafts = dumps(
+            [{"text": d.text, "buttons": buttons_json(self._addressed(branch, d))} for d in branch.drafts]
+        ).decode()
         self._suggestions.append((view.tenant_id, suggestion_id, appeal_id, view.dialog_id, outcome.turn_id, drafts))
         self.events.append(
             SuggestionMade(view.tenant_id, outcome.input.client_id, appeal_id, view.dialog_id, suggestion_id)
         )
+
+    def _addressed(self, branch: Branch, draft: Draft) -> tuple[tuple[OutButton, ...], ...]:
+        """Chips carry their appeal's number, which a new appeal has only now: else a press could mean another one."""
+        number = self._numbers.get(branch.change.appeal_id, 0) if branch.change else 0
+        return tuple(tuple(_with_number(button, number) for button in row) for row in draft.buttons)
 
     def _say(self, outcome: TurnOutcome, branch: Branch, draft: Draft) -> None:
         view = outcome.input.dialog
@@ -94,7 +105,7 @@ class Replies:
         part = self.spoken[view.dialog_id]
         self.spoken[view.dialog_id] += 1
         outgoing_id, message_id = self._ids.new(), self._ids.new()
-        buttons = buttons_json(draft.buttons)
+        buttons = buttons_json(self._addressed(branch, draft))
         limit = outcome.input.tenancy.config.section(DialogSettings).reply_expires
         self._rows.append(
             (
@@ -125,6 +136,13 @@ class Replies:
                 outgoing_id,
             )
         )
+
+
+def _with_number(button: OutButton, number: int) -> OutButton:
+    chip = read_chip(button.payload)
+    if chip is None or chip.number or not number:
+        return button
+    return replace(button, payload=replace(chip, number=number).encode())
 
 
 def _payload(outcome: TurnOutcome, text: str, buttons: list[list[dict[str, Any]]]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def by_consent(case: Case) -> Plan | None:
     if appeal is None or consent is None:
         return None
     what = "agreed" if consent else "declined"
-    if _new_facts(case):
+    if _new_facts(case) and not _only_named_again(case):
         case.reject(what, Rejection.NEW_FACTS)
         return None
     if case.status is not AppealStatus.QUOTED and appeal.expecting != "agreement":
@@ -79,6 +79,16 @@ def by_consent(case: Case) -> Plan | None:
 def _new_facts(case: Case) -> bool:
     said = case.situation.reading.main
     return bool(said.model or said.repair_types or said.part_owner or said.candidates)
+
+
+def _only_named_again(case: Case) -> bool:
+    """A yes that names the device and the repair it is about says nothing new."""
+    appeal, said = case.situation.appeal, case.situation.reading.main
+    if appeal is None or said.part_owner is not None or said.candidates:
+        return False
+    before = appeal.known
+    same = said.model is None or (before.model is not None and said.model.value == before.model.value)
+    return same and {f.value for f in said.repair_types} <= {f.value for f in before.repair_types}
 
 
 def repair(case: Case) -> Plan:

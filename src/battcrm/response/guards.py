@@ -54,6 +54,8 @@ def control(case: Case) -> Plan | None:
 
 def _held(case: Case) -> Reason | None:
     appeal = case.situation.appeal
+    if appeal is None and case.situation.routing.action == "none":  # words about no appeal are heard by who talks
+        appeal = next((a for a in case.situation.appeals if a.closed_at is None), None)
     if appeal is None or appeal.control is Control.BOT:
         return None
     if appeal.control is Control.PAUSED and appeal.control_until and appeal.control_until <= case.situation.now:
@@ -137,12 +139,21 @@ def operator_words(case: Case) -> Plan | None:
 def complaints(case: Case) -> Plan | None:
     """Anything about our earlier work goes to a person, always."""
     routing = case.situation.routing
+    harmless = case.wish in {AppealType.STATUS, AppealType.INFO}
     if case.wish is AppealType.WARRANTY or (routing.action == "reopen" and routing.reason == "warranty"):
         return case.operator(Reason.WARRANTY)
-    harmless = case.wish in {AppealType.STATUS, AppealType.INFO}
+    if _complained_before(case) and not harmless:
+        return case.operator(Reason.WARRANTY)
     if routing.action == "reopen" and routing.reason in {"post_service", "same_repair_recent"} and not harmless:
         return case.operator(Reason.POST_SERVICE)
     return None
+
+
+def _complained_before(case: Case) -> bool:
+    """A word on the fault of a repair that was complained about is more of the complaint, not a wish for a price."""
+    appeal = case.situation.appeal
+    before = appeal.known.appeal_type if appeal is not None else None
+    return before is not None and before.value == AppealType.WARRANTY
 
 
 def media(case: Case) -> Plan | None:
