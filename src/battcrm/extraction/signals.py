@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -71,7 +70,8 @@ def read_signals(texts: Sequence[str], line: Line, hits: Sequence[Hit], *, trans
     said = {hit.rule.value for hit in hits}
     whole = "\n".join(texts)
     polite = _small_talk(line)
-    signals = Signals(
+    agrees, declines = _answers(line, said)
+    return Signals(
         greeting_only=polite == "greeting",
         thanks_only=polite == "thanks",
         wants_operator="wants_operator" in said,
@@ -81,20 +81,21 @@ def read_signals(texts: Sequence[str], line: Line, hits: Sequence[Hit], *, trans
         threat="threat" in said,
         off_topic="off_topic" in said,
         injection="injection" in said,
+        agrees=agrees,
+        declines=declines,
+        choice=_choice(texts),
         correction="correction" in said or any(mention.corrected for _, mention in line.devices),
         phones=find_phones(texts),
         order_numbers=find_orders(texts),
         language=language_of(whole, translit=translit),
     )
-    return _with_answers(signals, texts, line, said)
 
 
-def _with_answers(signals: Signals, texts: Sequence[str], line: Line, said: set[str]) -> Signals:
+def _answers(line: Line, said: set[str]) -> tuple[bool, bool]:
+    """Whether the turn agrees, and whether it declines; a refusal outweighs."""
     agrees = "agrees" in said or (not line.words and bool(_YES_EMOJI & set("".join(line.emoji))))
     declines = "declines" in said or (not line.words and bool(_NO_EMOJI & set("".join(line.emoji))))
-    if agrees and declines:
-        agrees = False
-    return replace(signals, agrees=agrees, declines=declines, choice=_choice(texts))
+    return agrees and not declines, declines
 
 
 def _small_talk(line: Line) -> str:

@@ -117,24 +117,19 @@ def _hits(rule: Rule, words: tuple[Word, ...], present: frozenset[int], tags: fr
         if start <= done or (rule.lead >= 0 and rule.lead not in word.classes):
             continue
         end = _match(rule, 0, start, words, start)
-        if end > start and _guarded(rule, words, start):
+        if end > start and (not rule.guards or _guarded(rule, words, start)):
             done = end - 1
             hits.append(Hit(rule, start, done))
     return hits
 
 
 def _guarded(rule: Rule, words: tuple[Word, ...], at: int) -> bool:
-    if not any(guard.cls >= 0 and not guard.whole for guard in rule.guards):
+    near = [guard for guard in rule.guards if guard.cls >= 0 and not guard.whole]
+    if not near:
         return True
     first, last = sentence(words, at)
-    for guard in rule.guards:
-        if (
-            guard.cls >= 0
-            and not guard.whole
-            and any(guard.cls in words[i].classes for i in range(first, last)) is not guard.wanted
-        ):
-            return False
-    return True
+    present = _NOTHING.union(*[word.classes for word in words[first:last]])
+    return all((guard.cls in present) is guard.wanted for guard in near)
 
 
 def sentence(words: tuple[Word, ...], at: int) -> tuple[int, int]:
