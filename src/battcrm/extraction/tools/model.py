@@ -182,8 +182,9 @@ class _Reader:
             return Context()
         scope = brand_atom(brand.value)
         name = atoms(self._known.model.value) if self._known and self._known.model else line_of_source(brand.source)
-        line = line_of(name[1:] if name[:1] == (scope,) else name)
-        return Context(scope, line or _CLASS_LINES.get((self._known.device_class if self._known else None) or "", ()))
+        name = name[1:] if name[:1] == (scope,) else name
+        line = line_of(name) or _CLASS_LINES.get((self._known.device_class if self._known else None) or "", ())
+        return Context(scope, line, name=name)
 
     def _ordinal_answer(self, at: int) -> bool:
         """An ordinal that ends its phrase is another model of the same line ("у мамы пятый, у меня девятый")."""

@@ -16,11 +16,15 @@ from battcrm.extraction.tools.model_numbers import by_number
 
 
 class Context(NamedTuple):
-    """The maker and product line a bare name may belong to. `weak`: only named before in the same message."""
+    """The maker and product line a bare name may belong to, and the model it may go on from ("про 13", then "2017").
+
+    `weak`: only named before in the same message.
+    """
 
     scope: str = ""
     line: tuple[str, ...] = ()
     weak: bool = False
+    name: tuple[str, ...] = ()
 
 
 _LEADS: Final = frozenset(
@@ -84,6 +88,7 @@ _ANSWER_WORDS: Final = frozenset(
     ]
 )
 _LONE_WORDS: Final = frozenset(("xr", "xs"))
+_YEAR_DIGITS: Final = 4
 _FEW: Final = 4
 _SMALL: Final = frozenset("0123")
 _KNOWN_WIDELY: Final = 2.0
@@ -194,6 +199,10 @@ def _in_scope(
 
 def _longest(catalogue: Catalogue, cells: Sequence[Cell], start: int, context: Context) -> Match | None:
     """The name read after the known product line, else after less of it, else after the maker alone."""
+    if context.name and (cells[start].kind == "code" or len(cells[start].norm) == _YEAR_DIGITS):
+        match = match_at(catalogue, cells, start, context.scope, context.name)
+        if match is not None and not match.blocked:
+            return match
     doubtful: Match | None = None
     for size in range(len(context.line), -1, -1):
         match = match_at(catalogue, cells, start, context.scope, context.line[:size])

@@ -262,9 +262,11 @@ def _is_filler(cell: Cell) -> bool:
 def _passing(cells: Sequence[Cell], at: int, out: list[int]) -> bool:
     """A word inside a name that says nothing: "про 14 на м1", "13 дюймов", "early 2015", "2012 года"."""
     cell = cells[at]
+    after = cells[at + 1] if at + 1 < len(cells) else None
+    if cell.norm == "," and out:
+        return after is not None and _is_year(after) and cells[out[-1]].kind in ("number", "code")
     if cell.kind != "word" or not out:
         return False
-    after = cells[at + 1] if at + 1 < len(cells) else None
     if cell.norm == "на":
         chip = after.readings if after is not None else ()
         return any(len(reading) == 2 and reading[0] == "m" and reading[1] in "12345" for reading in chip)
@@ -344,7 +346,12 @@ def _with_match(catalogue: Catalogue, base: Found, match: Match, last: int, devi
 def reversed_tail(
     catalogue: Catalogue, cells: Sequence[Cell], found: Found, floor: int, device_class: str | None
 ) -> Found:
-    """A head without a model takes the name that stands right before it ("13 про айфон", "12 айфон мини")."""
+    """A head without a model takes the name that stands right before it ("13 про айфон", "12 айфон мини").
+
+    "11 или 12 айфон" names neither.
+    """
+    if found.start > 2 and cells[found.start - 2].norm in ("или", "либо") and cells[found.start - 3].kind == "number":
+        return found._replace(open=True)
     for start in range(max(floor, found.start - _MAX_REVERSE), found.start):
         if cells[start].kind == "word" and len(cells[start].norm) == 1:
             continue

@@ -304,6 +304,8 @@ def counts_something(cells: Sequence[Cell], at: int) -> bool:
     if at + 1 >= len(cells):
         return False
     after = cells[at + 1]
+    if after.norm == '"' and at > 0 and cells[at - 1].norm == '"':
+        return False
     if after.norm in UNITS or after.lemma in UNITS:
         return agrees(cells[at].norm, after.norm)
     if after.kind == "number":
