@@ -36,15 +36,14 @@ WITH RECURSIVE tenants AS (
     ORDER BY w.due_at LIMIT $4 FOR UPDATE SKIP LOCKED
   ) p
   LIMIT $5
+), claimed AS (
+  UPDATE {table} w SET lease_until = $6, token = w.token + 1, attempts = w.attempts + 1
+  FROM picked WHERE w.tenant_id = picked.tenant_id AND w.{key} = picked.{key}
+  RETURNING w.*
 )
-UPDATE {table} w SET lease_until = $6, token = w.token + 1, attempts = w.attempts + 1
-FROM picked WHERE w.tenant_id = picked.tenant_id AND w.{key} = picked.{key}
-RETURNING w.*
-"""
-
-_NEXT: Final = """
-SELECT min(greatest(due_at, coalesce(lease_until, due_at))) FROM {table}
-WHERE due_at IS NOT NULL AND bucket = ANY($1) AND (due_at > $2 OR lease_until > $2)
+SELECT upcoming.at AS upcoming, claimed.* FROM (
+  SELECT (SELECT w.due_at FROM {table} w WHERE w.due_at > $3 AND w.bucket = ANY($2) ORDER BY w.due_at LIMIT 1) AS at
+) upcoming LEFT JOIN claimed ON true
 """
 
 # Several rows are always locked in key order: whoever else locks several does the same, and nobody deadlocks.
@@ -123,6 +122,8 @@ class DueQueue:
         self._buckets = list(buckets)
         self._cursor = NO_TENANT
         self._claim_sql = table.sql(_CLAIM)
+        self.upcoming: datetime | None = None
+        """When the next row becomes due that the last claim found too early; None if there was none."""
 
     async def claim(
         self,
@@ -151,13 +152,15 @@ class DueQueue:
         rows = await self._pool.fetch(
             self._claim_sql, cursor, self._buckets, now, per_tenant, limit, until, list(skip), *extra
         )
+        self.upcoming = rows[0]["upcoming"]
         key = self._table.key
-        return [Claim(r["tenant_id"], r[key], r["token"], r["attempts"], r) for r in rows]
+        return [Claim(r["tenant_id"], r[key], r["token"], r["attempts"], r) for r in rows if r[key] is not None]
 
-    async def next_due(self) -> datetime | None:
-        """The next moment at which something becomes claimable, or None."""
-        value: datetime | None = await self._pool.fetchval(self._table.sql(_NEXT), self._buckets, self._clock.now())
-        return value
+    def pause(self, longest: float = 1.0) -> float:
+        """Seconds to sleep unless woken: until the next row becomes due, at most `longest`."""
+        if self.upcoming is None:
+            return longest
+        return min(longest, max(0.005, (self.upcoming - self._clock.now()).total_seconds()))
 
     async def extend(self, claims: Sequence[Claim], lease: float) -> None:
         """Heartbeat: move the lease of rows still held. One given back meanwhile keeps its token, and must stay free."""

@@ -46,13 +46,8 @@ async def open_pool(url: str, *, maximum: int = 10, minimum: int = 1, name: str 
         max_inactive_connection_lifetime=300,
         command_timeout=30,
         init=_prepare,
-        reset=_leave_as_is,
         server_settings={"application_name": name, "jit": "off", "timezone": "UTC"},
     )
-
-
-async def _leave_as_is(_connection: Connection) -> None:
-    """No session state is ever set (PgBouncer-safe), so there is none to reset: a round trip less for each release."""
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:

@@ -69,21 +69,23 @@ class AiWorker:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._heartbeat())
             while True:
-                started = await self._start_some(group)
-                if not started:
-                    await self._wait()
+                if not await self._start_some(group):
+                    await self._wakeups.wait(WAKE, self._queue.pause())
 
     async def step(self) -> int:
         """Run everything that is due now to its end; how many clients. For tests and scripts with a moved clock."""
         async with asyncio.TaskGroup() as group:
-            return await self._start_some(group)
+            before = len(self._running)
+            await self._start_some(group)
+            return len(self._running) - before
 
-    async def _start_some(self, group: asyncio.TaskGroup) -> int:
+    async def _start_some(self, group: asyncio.TaskGroup) -> bool:
+        """Claim once and start what was claimed; True if there may be more right now."""
         free = self._concurrency - len(self._running)
         if free <= 0:
             self._slot_free.clear()
             await self._slot_free.wait()
-            return 1
+            return True
         capped = [t for t, n in self._tenants.items() if n >= self._per_tenant]
         try:
             claims = await self._queue.claim(
@@ -92,22 +94,14 @@ class AiWorker:
         except UNAVAILABLE as error:
             log.warning("turns.database", error=type(error).__name__)
             await self._clock.sleep(0.5)
-            return 0
+            return False
         for claim in claims:
             self._running[claim.key] = claim
             self._tenants[claim.tenant_id] += 1
             METRICS.turns_running.set(len(self._running))
             group.create_task(self._guarded(claim))
-        return len(claims)
-
-    async def _wait(self) -> None:
-        """Sleep until the next due moment or a wake-up, at most a second."""
-        try:
-            at = await self._queue.next_due()
-        except UNAVAILABLE:
-            at = None
-        seconds = 1.0 if at is None else (at - self._clock.now()).total_seconds()
-        await self._wakeups.wait(WAKE, min(1.0, max(0.005, seconds)))
+        # Fewer than a tenant's share: nobody was capped, so everything due has been taken.
+        return len(claims) >= min(free, self._per_tenant)
 
     async def _guarded(self, claim: Claim) -> None:
         try:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from battcrm.infra.postgres import Connection, columns
-from battcrm.kit.ids import IdFactory
+from battcrm.kit.ids import IdFactory, derived_id
 from battcrm.pipeline.decisions import decision_rows
 from battcrm.pipeline.turn_types import TurnOutcome
 
@@ -44,6 +44,18 @@ FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6
 WHERE d.tenant_id = n.tenant_id AND d.dialog_id = n.dialog_id
 """
 # A merged client has no identities any more and must come to rest all the same.
+_EDITED: Final = """
+SELECT m.message_id, m.revision FROM unnest($2::uuid[], $3::text[]) AS r(message_id, text)
+JOIN message m ON m.tenant_id = $1 AND m.message_id = r.message_id
+WHERE m.text <> r.text AND m.deleted_at IS NULL AND m.revision > 0 ORDER BY m.seq
+"""
+_COPY_EDIT: Final = """
+INSERT INTO message (tenant_id, message_id, dialog_id, identity_id, seq, direction, author, kind, external_id,
+                     platform_seq, text, content, revision, occurred_at, received_at)
+SELECT tenant_id, $3, dialog_id, identity_id, $4, 'in', 'client', 'edit', external_id, platform_seq, text, content,
+       revision, occurred_at, received_at
+FROM message WHERE tenant_id = $1 AND message_id = $2
+"""
 _RELEASE: Final = """
 WITH held AS MATERIALIZED (
   SELECT w.tenant_id, w.client_id FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS k(tenant_id, client_id, token)
@@ -126,12 +138,32 @@ async def dialogs(
     for outcome in outcomes:
         view = outcome.input.dialog
         row = locked[view.tenant_id, view.dialog_id]
-        said = spoken.get(view.dialog_id, 0)
-        quiet = row["last_seq"] <= view.last_seq
+        said = spoken.get(view.dialog_id, 0) + await _reopen_edited(connection, outcome, row, spoken)
+        quiet = row["version"] == view.version and row["last_seq"] <= view.last_seq
         last_seq = row["last_seq"] + said
         answered = last_seq if quiet else view.last_seq
-        rows.append((view.tenant_id, view.dialog_id, last_seq, row["last_out"] + said, answered, quiet))
+        out = row["last_out"] + spoken.get(view.dialog_id, 0)
+        rows.append((view.tenant_id, view.dialog_id, last_seq, out, answered, quiet))
     await connection.execute(_DIALOGS, *columns(rows, 6))
+
+
+async def _reopen_edited(connection: Connection, outcome: TurnOutcome, row: Any, spoken: Mapping[UUID, int]) -> int:
+    """What was edited while a turn that had to be posted was thinking is something new to answer (PROTOCOL C2, C4).
+
+    Returns how many rows were added behind the turn's replies.
+    """
+    view = outcome.input.dialog
+    if row["version"] == view.version:
+        return 0
+    read = {m.message_id: m.text for m in outcome.input.messages if m.fresh and m.kind == "message"}
+    if not read:
+        return 0
+    found = await connection.fetch(_EDITED, view.tenant_id, list(read), list(read.values()))
+    place = row["last_seq"] + spoken.get(view.dialog_id, 0)
+    for number, edited in enumerate(found, 1):
+        copy = derived_id("edit", str(edited["message_id"]), str(edited["revision"]))
+        await connection.execute(_COPY_EDIT, view.tenant_id, edited["message_id"], copy, place + number)
+    return len(found)
 
 
 async def release_clients(connection: Connection, outcomes: Sequence[TurnOutcome]) -> None:

@@ -81,19 +81,22 @@ class OutWorker:
         async with asyncio.TaskGroup() as group:
             while True:
                 if not await self._start_some(group):
-                    await self._wakeups.wait(WAKE, await self._pause())
+                    await self._wakeups.wait(WAKE, self._queue.pause())
 
     async def step(self) -> int:
         """Send everything that is due now; how many rows were taken. For tests with a moved clock."""
         async with asyncio.TaskGroup() as group:
-            return await self._start_some(group)
+            before = self._running.total()
+            await self._start_some(group)
+            return self._running.total() - before
 
-    async def _start_some(self, group: asyncio.TaskGroup) -> int:
+    async def _start_some(self, group: asyncio.TaskGroup) -> bool:
+        """Claim once and start what was claimed; True if there may be more right now."""
         free = self._concurrency - self._running.total()
         if free <= 0:
             self._slot_free.clear()
             await self._slot_free.wait()
-            return 1
+            return True
         now = self._clock.monotonic()
         self._closed = {channel: until for channel, until in self._closed.items() if until > now}
         full = [c for c, n in self._running.items() if n >= self._per_channel]
@@ -104,20 +107,13 @@ class OutWorker:
         except UNAVAILABLE as error:
             log.warning("sends.database", error=type(error).__name__)
             await self._clock.sleep(0.5)
-            return 0
+            return False
         for claim in claims:
             channel: UUID = claim.row["channel_id"]
             self._running[channel] += 1
             METRICS.sending.set(self._running.total())
             group.create_task(self._guarded(claim, channel))
-        return len(claims)
-
-    async def _pause(self) -> float:
-        try:
-            at = await self._queue.next_due()
-        except UNAVAILABLE:
-            return 1.0
-        return 1.0 if at is None else min(1.0, max(0.005, (at - self._clock.now()).total_seconds()))
+        return len(claims) >= min(free, self._per_channel)
 
     async def _guarded(self, claim: Claim, channel: UUID) -> None:
         try:

@@ -100,7 +100,8 @@ async def test_nothing_is_claimed_before_it_is_due(pool: Pool, clock: ManualCloc
     await add_clients(pool, clock, tenant_id(1), 1, due_in=5)
     queue = DueQueue(pool, CLIENT_WORK, clock)
     assert await queue.claim(10, lease=60) == []
-    assert await queue.next_due() == clock.now() + timedelta(seconds=5)
+    assert queue.upcoming == clock.now() + timedelta(seconds=5)
+    assert queue.pause() == 1.0
     clock.advance(5)
     assert len(await queue.claim(10, lease=60)) == 1
 
