@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from battcrm.devkit.scripts.format import load_scripts, read_scripts
 from battcrm.devkit.scripts.run import world
 from battcrm.kit.errors import Invalid
 
+GUIDE = Path(__file__).parents[3] / "docs" / "guides" / "dialogue-scripts.md"
 FOLDER = Path(__file__).parents[2] / "dialogues"
 # The topics of the acceptance list; silence of the client and initiated messages come with touches.
 TOPICS = {
@@ -78,6 +80,14 @@ def test_a_mistake_is_named_by_line_and_key(text: str, told: list[str]) -> None:
     with pytest.raises(Invalid) as caught:
         read_scripts(text, "s")
     assert all(piece in caught.value.text for piece in told), caught.value.text
+
+
+async def test_the_guide_speaks_the_truth(clean_database: str) -> None:
+    blocks = re.findall(r"```yaml\n(scripts:.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    async with world(clean_database) as opened:
+        results = [await opened.play(script) for block in blocks for script in read_scripts(block)]
+    assert len(results) == 2
+    assert [r.wrong for r in results] == [(), ()]
 
 
 def test_every_topic_has_scripts() -> None:
