@@ -208,6 +208,8 @@ async def test_a_turn_that_dies_at_any_statement_answers_once(world: Bench, afte
     await world.step("ai-1")
     await world.drain()
     assert answers(world) == ["1|0|hello"]
+
+
 async def test_an_edit_during_the_turn_that_must_be_posted_is_answered_afterwards(world: Bench) -> None:
     """The due mark is cleared only if the version is unchanged."""
     shop = await world.shop()
@@ -220,5 +222,3 @@ async def test_an_edit_during_the_turn_that_must_be_posted_is_answered_afterward
             assert not await world.step("ai-1")
     await world.drain()
     assert [a.split("|")[2] for a in answers(world)] == ["edited 2", "edited 3"]
-
-

@@ -27,7 +27,9 @@ from battcrm.models.facts import AppealType, Completion, Fact, Hypothesis, Metho
 VERSION: Final = "rules-1"
 _SHORT: Final = 2
 _REMARK: Final = 5
-_OWNERLESS: Final = frozenset({AppealType.PURCHASE, AppealType.SELL, AppealType.STATUS, AppealType.WARRANTY, AppealType.OTHER})
+_OWNERLESS: Final = frozenset(
+    {AppealType.PURCHASE, AppealType.SELL, AppealType.STATUS, AppealType.WARRANTY, AppealType.OTHER}
+)
 _NO_REPAIR: Final = frozenset({AppealType.INFO, AppealType.OTHER, AppealType.SELL})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from redis.asyncio import Redis
@@ -22,10 +23,11 @@ async def test_each_of_two_watchers_sees_what_it_asked_for_and_nothing_else(redi
     redis = Redis.from_url(redis_url, protocol=2)
     bus, ids = RedisBus(redis), IdFactory(SystemClock())
     seen: list[list[str]] = [[], []]
-    tails = [
-        Tail(redis, SystemClock(), 2, ["price.changed"], lambda events, n=n: seen[n].extend(e.type for e in events))
-        for n in range(2)
-    ]
+
+    def into(place: list[str]) -> Callable[[Sequence[Envelope]], None]:
+        return lambda events: place.extend(event.type for event in events)
+
+    tails = [Tail(redis, SystemClock(), 2, ["price.changed"], into(place)) for place in seen]
     try:
         # The first read fixes "from now on"; an empty stream has no position yet, so publish something old first.
         await bus.publish(0, [pack(envelope("price.changed", ids))])

@@ -150,6 +150,20 @@ async def _report(
     ledger = await pool.fetchval("SELECT count(*) FROM llm_call WHERE tenant_id IS NOT NULL")
     cpu = usage.per_message(*samples, round(options.rate * options.seconds))
     return {
+        **_counts(options, verdict),
+        "llm_calls": ledger,
+        "cpu_ms_per_message": usage.ours(cpu),
+        "cpu_ms_per_message_by_process": cpu,
+        "rss_mb_by_process": {name: round(value, 1) for name, value in samples[1].rss_mb.items()},
+        "backlog_at_end_of_load": queue[0],
+        "drain_seconds": queue[1],
+        "machine": _machine(),
+        "settings": await _settings(options, pool),
+    }
+
+
+def _counts(options: Options, verdict: accounting.Verdict) -> dict[str, Any]:
+    return {
         "offered_per_s": options.rate,
         "sent": verdict.sent,
         "accepted": verdict.accepted,
@@ -162,20 +176,12 @@ async def _report(
         "waiting": verdict.waiting,
         "refused": verdict.refused,
         "covered_per_s": round(verdict.covered / (options.warmup + options.seconds), 1),
-        "llm_calls": ledger,
         "llm_turn_share": round(verdict.llm_turns / max(1, verdict.turns), 3),
         "ack_ms": accounting.percentiles(verdict.ack_ms),
         "own_ms": accounting.percentiles(verdict.own_ms),
         "end_to_end_ms": accounting.percentiles(verdict.end_to_end_ms),
         "stages_ms": {name: accounting.percentiles(values) for name, values in verdict.stages_ms.items()},
-        "cpu_ms_per_message": usage.ours(cpu),
-        "cpu_ms_per_message_by_process": cpu,
-        "rss_mb_by_process": {name: round(value, 1) for name, value in samples[1].rss_mb.items()},
-        "backlog_at_end_of_load": queue[0],
-        "drain_seconds": queue[1],
         "lost_examples": verdict.lost_examples,
-        "machine": _machine(),
-        "settings": await _settings(options, pool),
     }
 
 

@@ -19,6 +19,23 @@ from battcrm.kit.text import dumps
 REPAIRS_EACH: Final = 8
 SECRET: Final = "bench-webhook-secret"  # noqa: S105 - of a throw-away world
 
+_COLUMNS: Final = {
+    "tenant": ("tenant_id", "bucket", "slug", "name", "config_version", "created_at"),
+    "tenant_config": ("tenant_id", "version", "state", "document", "created_at"),
+    "channel": (
+        "tenant_id", "channel_id", "kind", "account_ref", "title", "hook_key", "secrets", "settings", "health",
+        "created_at",
+    ),
+    "price_item": (
+        "tenant_id", "price_item_id", "brand", "model", "repair_type", "part_name", "part_price", "labour_price",
+        "stock", "priced_at", "source",
+    ),
+    "repair_record": (
+        "tenant_id", "repair_id", "brand", "model", "repair_types", "part_owner", "labour_amount", "part_amount",
+        "total_amount", "status", "opened_at", "closed_at", "source",
+    ),
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Shop:
@@ -53,27 +70,11 @@ async def seed_shops(database_url: str, telegram_url: str, key: bytes, count: in
             (tenant_id, channel_id, "telegram", str(bot_id), "Bench", f"bench{number}", sealed, settings, {}, now)
         )
         _catalogue(rows, tenant_id, ids, rng, now)
-    names = {
-        "tenant": ("tenant_id", "bucket", "slug", "name", "config_version", "created_at"),
-        "tenant_config": ("tenant_id", "version", "state", "document", "created_at"),
-        "channel": (
-            "tenant_id", "channel_id", "kind", "account_ref", "title", "hook_key", "secrets", "settings", "health",
-            "created_at",
-        ),
-        "price_item": (
-            "tenant_id", "price_item_id", "brand", "model", "repair_type", "part_name", "part_price", "labour_price",
-            "stock", "priced_at", "source",
-        ),
-        "repair_record": (
-            "tenant_id", "repair_id", "brand", "model", "repair_types", "part_owner", "labour_amount", "part_amount",
-            "total_amount", "status", "opened_at", "closed_at", "source",
-        ),
-    }  # fmt: skip
     # A plain connection: COPY is binary, and the pool's JSON codec is not.
     connection = await asyncpg.connect(database_url)
     try:
         for table, records in rows.items():
-            await connection.copy_records_to_table(table, records=_encoded(records), columns=names[table])
+            await connection.copy_records_to_table(table, records=_encoded(records), columns=_COLUMNS[table])
         await connection.execute("ANALYZE")
     finally:
         await connection.close()
