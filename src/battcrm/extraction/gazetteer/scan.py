@@ -145,7 +145,7 @@ def _blocked(catalogue: Catalogue, cells: Sequence[Cell], end: int, full: list[s
     if at >= len(cells):
         return False
     cell = cells[at]
-    if cell.norm == _UNREADABLE:
+    if _UNREADABLE in cell.norm or (at + 1 < len(cells) and cells[at + 1].glued and cells[at + 1].norm == _UNREADABLE):
         return True
     if cell.norm == "+":
         return cell.glued or any(catalogue.has(f"{path}plus ") for path in full)

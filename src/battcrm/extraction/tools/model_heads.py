@@ -81,6 +81,8 @@ _CODED: Final = frozenset(
         "iiif",
     ]
 )
+_REACH: Final = 13
+_PASSING: Final = frozenset((",", "на", "дюйм", "год", "early", "mid", "late"))
 _EDITIONS: Final = frozenset(("early", "mid", "late"))
 _SAID: Final = "alias:"
 _MAX_LINE_WORDS: Final = 2
@@ -194,10 +196,11 @@ def _tail(catalogue: Catalogue, cells: Sequence[Cell], start: int, end: int, sco
     families = [at for at in range(start, end) if _is_family(cells[at])]
     found: tuple[Match, int] | None = None
     starts = [*families, end] if not families or _replaces(catalogue, cells, families[-1], end, scope) else families
+    filled = any(_is_filler(cell) for cell in cells[end : end + 2])
+    ways = (False, True) if filled else (False,)
     for first in starts:
-        plain = _view(cells, first, end, scope, False)
-        filled = _view(cells, first, end, scope, True)
-        for view in (plain,) if plain == filled else (plain, filled):
+        for fillers in ways:
+            view = _view(cells, first, end, scope, fillers)
             match = _uncounted(catalogue, cells, view, scope)
             if match is None:
                 continue
@@ -240,13 +243,15 @@ def _view(cells: Sequence[Cell], first: int, end: int, scope: str, fillers: bool
     out: list[int] = []
     seen: set[tuple[str, ...]] = set()
     head = True
-    for at in range(first, min(len(cells), first + 16)):
+    for at in range(first, min(len(cells), first + _REACH)):
         cell = cells[at]
         if cell.alias is not None and cell.alias.kind in ("brand", "family") and cell.alias.brand:
             if brand_atom(cell.alias.brand) == scope and (cell.alias.kind == "brand" or cell.alias.atoms in seen):
                 continue
             seen.add(cell.alias.atoms)
-        elif (fillers and at >= end and head and _is_filler(cell)) or _passing(cells, at, out):
+        elif (fillers and at >= end and head and _is_filler(cell)) or (
+            (cell.norm in _PASSING or cell.lemma in _PASSING) and _passing(cells, at, out)
+        ):
             continue
         elif at >= end:
             head = False
