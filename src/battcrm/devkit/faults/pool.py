@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import asyncpg
 
+from battcrm.infra.postgres import UNAVAILABLE
+
 _GONE: Final = """
 SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1::int[]) /* all tenants: the server's own view */
 """
@@ -67,8 +69,15 @@ class FaultyPool:
         pids = [raw.get_server_pid() for raw in self._open if not raw.is_closed()]
         for raw in list(self._open):
             raw.terminate()
-        while pids and await self.real.fetchval(_GONE, pids):  # noqa: ASYNC110 - the server tells nobody
+        while pids and await self._still_there(pids):  # noqa: ASYNC110 - the server tells nobody
             await asyncio.sleep(0.001)
+
+    async def _still_there(self, pids: list[int]) -> bool:
+        """Does the server still know one of these backends? Asked anew when the asker's own connection was cut."""
+        try:
+            return bool(await self.real.fetchval(_GONE, pids))
+        except UNAVAILABLE:
+            return True
 
     def acquire(self) -> Any:
         """An async context manager with a connection, as asyncpg's."""
