@@ -46,7 +46,7 @@ _MEANING: Final = {
     "BATTCRM_HOME": "folder of the local servers' data and of this installation's key",
     "BATTCRM_GATEWAY_HOST": "address the gateway listens on",
     "BATTCRM_GATEWAY_PORT": "port the gateway listens on; 0 takes a free one",
-    "BATTCRM_METRICS_PORT": "kept for a metrics port of roles without HTTP; nothing listens there yet",
+    "BATTCRM_METRICS_PORT": "port of `/metrics` for roles without HTTP of their own; 0 picks a free one",
     "BATTCRM_EVENT_SHARDS": "event streams; every process must have the same number",
     "BATTCRM_DB_POOL_MAX": "connections to PostgreSQL of one process",
     "BATTCRM_MEDIA_DIR": "folder for what customers send",

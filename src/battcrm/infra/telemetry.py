@@ -9,11 +9,15 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
 from structlog.typing import EventDict
+
+from battcrm.kit.errors import Invalid
 
 REGISTRY: Final = CollectorRegistry()
 _LATENCY: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
@@ -66,6 +70,31 @@ METRICS: Final = Metrics(REGISTRY)
 def exposition() -> bytes:
     """The scrape of this process in the Prometheus text format."""
     return generate_latest(REGISTRY)
+
+
+@contextmanager
+def serving_metrics(host: str, port: int | None) -> Iterator[int | None]:
+    """Serve `/metrics` of this process from a thread of its own; yields the port, None without one.
+
+    `port` 0 picks a free one. Invalid when the port is taken.
+    """
+    if port is None:
+        yield None
+        return
+    try:
+        server, thread = start_http_server(port, addr=host, registry=REGISTRY)
+    except OSError as error:
+        raise Invalid(
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            field="BATTCRM_METRICS_PORT",
+            remedy="choose a free port for each process",
+        ) from error
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def configure_logging(level: str = "INFO", style: str = "json", role: str = "") -> None:

@@ -14,7 +14,7 @@ import structlog
 
 from battcrm.infra.partitions import maintain
 from battcrm.infra.postgres import UNAVAILABLE, follow_database_clock, open_pool
-from battcrm.infra.telemetry import Watchdog, configure_logging
+from battcrm.infra.telemetry import Watchdog, configure_logging, serving_metrics
 from battcrm.kit.errors import Invalid
 from battcrm.settings import Settings
 from battcrm.workers.runtime import Runtime, connect
@@ -66,7 +66,8 @@ async def run_roles(names: Sequence[str], settings: Settings, *, ready: asyncio.
         log.info("roles.started", roles=list(names))
         if ready is not None:
             ready.set()
-        await run_until(stop, runtime, names)
+        with serving_metrics(settings.gateway_host, settings.metrics_port):
+            await run_until(stop, runtime, names)
         log.info("roles.stopped", roles=list(names))
 
 
