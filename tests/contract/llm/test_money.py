@@ -102,15 +102,16 @@ async def test_two_processes_never_spend_more_than_the_budget(world: World, clea
     spenders = [
         await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.contract.llm.spender", clean_database, str(TENANT), "300", "10", "2000",
-            stdout=asyncio.subprocess.PIPE, cwd=_ROOT,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=_ROOT,
         )
         for _ in range(2)
     ]  # fmt: skip
-    outputs = [(await spender.communicate())[0] for spender in spenders]
+    for spender in spenders:
+        assert spender.stdout is not None
+        assert await spender.stdout.readline() == b"ready\n"
+    answers = await asyncio.gather(*(spender.communicate(b"go\n") for spender in spenders))
     assert [spender.returncode for spender in spenders] == [0, 0]
-    granted = [int(output) for output in outputs]
-    assert sum(granted) == 200, granted
-    assert min(granted) > 0, "both took part"
+    assert sum(int(output) for output, _ in answers) == 200, answers
     assert await world.budget() == (2000, 0)
 
 
