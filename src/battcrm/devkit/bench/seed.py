@@ -47,8 +47,11 @@ class Shop:
     hook: str
 
 
-async def seed_shops(database_url: str, telegram_url: str, key: bytes, count: int, debounce: float) -> list[Shop]:
-    """Write `count` shops with a Telegram bot each, a price list and past repairs of the mix's devices."""
+async def seed_shops(
+    database_url: str, telegram_url: str | None, key: bytes, count: int, debounce: float
+) -> list[Shop]:
+    """Write `count` shops with a Telegram bot each (none without its address), a price list and past repairs of the
+    mix's devices."""
     clock = SystemClock()
     ids, vault = IdFactory(clock), Vault([key])
     now = clock.now()
@@ -66,9 +69,9 @@ async def seed_shops(database_url: str, telegram_url: str, key: bytes, count: in
         shops.append(Shop(tenant_id, channel_id, bot_id, f"/hook/telegram/{channel_id}/bench{number}"))
         rows["tenant"].append((tenant_id, bucket_of(tenant_id), f"bench-{number}", f"Shop {number}", 1, now))
         rows["tenant_config"].append((tenant_id, 1, "published", document, now))
-        rows["channel"].append(
-            (tenant_id, channel_id, "telegram", str(bot_id), "Bench", f"bench{number}", sealed, settings, {}, now)
-        )
+        bot = (tenant_id, channel_id, "telegram", str(bot_id), "Bench", f"bench{number}", sealed, settings, {}, now)
+        if telegram_url is not None:
+            rows["channel"].append(bot)
         _catalogue(rows, tenant_id, ids, rng, now)
     # A plain connection: COPY is binary, and the pool's JSON codec is not.
     connection = await asyncpg.connect(database_url)

@@ -24,7 +24,7 @@ from battcrm.infra.postgres import open_pool
 from battcrm.kit.clock import SystemClock
 from battcrm.kit.errors import Permanent
 
-_KEY: Final = base64.b64encode(b"bench-key-bench-key-bench-key-32").decode()
+KEY: Final = base64.b64encode(b"bench-key-bench-key-bench-key-32").decode()
 WORKER_ROLES: Final = "processor,ai-worker,out-worker,relay,event-processor,caretaker"
 
 
@@ -94,21 +94,21 @@ async def world(shape: Shape, folder: Path) -> AsyncIterator[Bench]:
         owner = await open_pool(servers.postgres_url, maximum=2, name="bench-owner")
         await maintain(owner, SystemClock().now())
         processes: dict[str, asyncio.subprocess.Process] = {}
-        stack.push_async_callback(_stop_all, processes)
-        telegram = await _emulator("telegram", processes, folder)
-        model = await _emulator("openai", processes, folder, *_latency(shape)) if shape.model else ""
-        shops = await seed_shops(servers.postgres_url, telegram, base64.b64decode(_KEY), shape.tenants, shape.debounce)
+        stack.push_async_callback(stop_all, processes)
+        telegram = await start_emulator("telegram", processes, folder)
+        model = await start_emulator("openai", processes, folder, *_latency(shape)) if shape.model else ""
+        shops = await seed_shops(servers.postgres_url, telegram, base64.b64decode(KEY), shape.tenants, shape.debounce)
         await owner.close()
-        gateway_port = shape.gateway_port or _free_port()
-        env = _environment(servers, model, gateway_port)
-        await _role("gateway", "gateway", env, processes, folder)
+        gateway_port = shape.gateway_port or free_port()
+        env = environment_of(servers, model, gateway_port)
+        await start_role("gateway", "gateway", env, processes, folder)
         for number in range(shape.workers):
             name = "worker" if shape.workers == 1 else f"worker-{number + 1}"
-            await _role(name, WORKER_ROLES, env, processes, folder)
+            await start_role(name, WORKER_ROLES, env, processes, folder)
         bench = Bench(
             servers.postgres_url, f"http://127.0.0.1:{gateway_port}", telegram, model, shops, servers, processes, env
         )
-        await _ready(bench)
+        await wait_ready(bench)
         yield bench
 
 
@@ -117,13 +117,14 @@ def _latency(shape: Shape) -> Sequence[str]:
     return ("--latency-ms", f"{low}-{high}")
 
 
-def _environment(servers: embedded.Running, model: str, gateway_port: int) -> dict[str, str]:
+def environment_of(servers: embedded.Running, model: str, gateway_port: int) -> dict[str, str]:
+    """What our roles are told."""
     env = dict(os.environ)
     env |= {
         "DATABASE_URL": servers.worker_url,
         "BATTCRM_OWNER_URL": servers.postgres_url,
         "REDIS_URL": servers.redis_url,
-        "BATTCRM_SECRET_KEYS": _KEY,
+        "BATTCRM_SECRET_KEYS": KEY,
         "BATTCRM_GATEWAY_PORT": str(gateway_port),
         "BATTCRM_LOG_LEVEL": "warning",
     }
@@ -139,7 +140,10 @@ def _environment(servers: embedded.Running, model: str, gateway_port: int) -> di
     return env
 
 
-async def _emulator(name: str, processes: dict[str, asyncio.subprocess.Process], folder: Path, *options: str) -> str:
+async def start_emulator(
+    name: str, processes: dict[str, asyncio.subprocess.Process], folder: Path, *options: str
+) -> str:
+    """Start an emulator as a process of its own; its address."""
     command = (sys.executable, "-m", f"battcrm.devkit.emulators.{name}", "--port", "0", *options)
     with (folder / f"{name}.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=log)
@@ -153,15 +157,17 @@ async def _emulator(name: str, processes: dict[str, asyncio.subprocess.Process],
     return line
 
 
-async def _role(
+async def start_role(
     name: str, roles: str, env: dict[str, str], processes: dict[str, asyncio.subprocess.Process], folder: Path
 ) -> None:
+    """Start a process with these roles; its output goes to the folder."""
     command = str(Path(sys.executable).parent / "battcrm")
     with (folder / f"{name}.log").open("wb") as log:
         processes[name] = await asyncio.create_subprocess_exec(command, "run", roles, env=env, stdout=log, stderr=log)
 
 
-async def _ready(bench: Bench) -> None:
+async def wait_ready(bench: Bench) -> None:
+    """Until our roles are connected and the gateway listens. Permanent if one of them ended."""
     port = urlsplit(bench.gateway_url).port
     connection = await asyncpg.connect(bench.database_url)
     wanted = sum(1 for name in bench.processes if not name.startswith("emulator"))
@@ -191,7 +197,8 @@ async def _open(port: int | None) -> bool:
     return True
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port nobody listens on."""
     import socket
 
     with socket.socket() as probe:
@@ -200,7 +207,7 @@ def _free_port() -> int:
         return port
 
 
-async def _stop_all(processes: dict[str, asyncio.subprocess.Process]) -> None:
+async def stop_all(processes: dict[str, asyncio.subprocess.Process]) -> None:
     """Roles first, emulators last; what does not end is killed."""
     for name in sorted(processes, key=lambda n: n.startswith("emulator")):
         process = processes[name]
