@@ -52,10 +52,23 @@ class Appeal(Base):
 
 
 class Episode(Base):
-    """From first message (or reopening) to resolution of an appeal: owns context, cost and outcome."""
+    """From first message (or reopening) to resolution of an appeal: owns context, cost and outcome.
+
+    `outcome` (auto, assisted, handed_over, abandoned) is provisional from `ended_at` until `durable_at`; a reopening
+    in between takes it back (`taken_back_at`). `reasons` are those of its handovers, in order.
+    """
 
     __tablename__ = "episode"
-    __table_args__ = (Index("ix_episode_appeal", "tenant_id", "appeal_id", "started_at"),)
+    __table_args__ = (
+        Index("ix_episode_appeal", "tenant_id", "appeal_id", "started_at"),
+        Index("ix_episode_open", "tenant_id", "started_at", postgresql_where=text("ended_at IS NULL")),
+        Index(
+            "ix_episode_provisional",
+            "tenant_id",
+            "ended_at",
+            postgresql_where=text("outcome IS NOT NULL AND durable_at IS NULL"),
+        ),
+    )
     tenant_id: Mapped[Key]
     episode_id: Mapped[Key]
     appeal_id: Mapped[UUID]
@@ -63,7 +76,13 @@ class Episode(Base):
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     first_answer_at: Mapped[datetime | None]
+    first_answer_by: Mapped[str | None]
+    handed_at: Mapped[datetime | None]
+    human_at: Mapped[datetime | None]
+    reasons: Mapped[TextList]
     outcome: Mapped[str | None]
+    durable_at: Mapped[datetime | None]
+    taken_back_at: Mapped[datetime | None]
     turns: Mapped[Zero]
     cost_microrub: Mapped[BigZero]
 
@@ -132,10 +151,13 @@ class DecisionRow(Base):
 
 
 class Suggestion(Base):
-    """A draft for the operator in suggest mode."""
+    """A draft for the operator in suggest mode. `effect` is what saying it does to its appeal (a price named)."""
 
     __tablename__ = "suggestion"
-    __table_args__ = (Index("ix_suggestion_open", "tenant_id", "appeal_id", postgresql_where=text("state = 'open'")),)
+    __table_args__ = (
+        Index("ix_suggestion_open", "tenant_id", "appeal_id", postgresql_where=text("state = 'open'")),
+        Index("ix_suggestion_dialog", "tenant_id", "dialog_id", postgresql_where=text("state = 'open'")),
+    )
     tenant_id: Mapped[Key]
     suggestion_id: Mapped[Key]
     appeal_id: Mapped[UUID | None]
@@ -144,5 +166,7 @@ class Suggestion(Base):
     drafts: Mapped[JsonList]
     state: Mapped[str]
     edited_text: Mapped[str | None]
+    effect: Mapped[JsonObject]
+    note: Mapped[str | None]
     created_at: Mapped[datetime]
     decided_at: Mapped[datetime | None]

@@ -12,10 +12,13 @@ from battcrm.models.tables.base import Base, Big, BigZero, Due, JsonObject, Key,
 
 
 class Client(Base):
-    """A person. `merged_into` points to the survivor of a merge."""
+    """A person. `merged_into` points to the survivor of a merge, who is merged into nobody (a trigger sees to it)."""
 
     __tablename__ = "client"
-    __table_args__ = (CheckConstraint("merged_into IS DISTINCT FROM client_id", name="no_self_merge"),)
+    __table_args__ = (
+        CheckConstraint("merged_into IS DISTINCT FROM client_id", name="no_self_merge"),
+        Index("ix_client_merged", "tenant_id", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
+    )
     tenant_id: Mapped[Key]
     client_id: Mapped[Key]
     display_name: Mapped[str | None]
@@ -25,6 +28,24 @@ class Client(Base):
     merged_into: Mapped[UUID | None]
     version: Mapped[int] = mapped_column(server_default=text("1"))
     created_at: Mapped[datetime]
+
+
+class ClientMerge(Base):
+    """A merge and what it moved, so that it can be taken back exactly. `moved` holds ids and former values."""
+
+    __tablename__ = "client_merge"
+    __table_args__ = (
+        Index("ix_client_merge_survivor", "tenant_id", "survivor_id"),
+        Index("ix_client_merge_duplicate", "tenant_id", "duplicate_id"),
+    )
+    tenant_id: Mapped[Key]
+    merge_id: Mapped[Key]
+    survivor_id: Mapped[UUID]
+    duplicate_id: Mapped[UUID]
+    reason: Mapped[str]
+    moved: Mapped[JsonObject]
+    merged_at: Mapped[datetime]
+    undone_at: Mapped[datetime | None]
 
 
 class ClientPhone(Base):
