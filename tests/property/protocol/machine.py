@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from battcrm.devkit.faults.bench import ROLES, Bench, Shop
-from battcrm.devkit.faults.ledger import Ledger, settle_accounts, update
+from battcrm.devkit.faults.ledger import Ledger, Said, settle_accounts, update
 from battcrm.devkit.faults.messenger import Accident
 from battcrm.devkit.faults.pool import Fault
 from tests.property.protocol.places import Place
@@ -19,6 +19,8 @@ FAULTS = st.sampled_from(list(Fault))
 # A row whose processing dies five times is a poison row by definition, and a send refused eight times has failed.
 INTAKE_FAULTS = 3
 REFUSALS = 5
+# One refusal for each connection of the pool, and some.
+PATIENCE = 30
 
 
 class Histories(RuleBasedStateMachine):
@@ -156,13 +158,19 @@ class Histories(RuleBasedStateMachine):
         finally:
             self.place.close(self.world)
 
+    async def _until_accepted(self, said: Said, revision: int) -> None:
+        """A platform repeats a call until it gets its 2xx: a restart may have left broken connections in the pool."""
+        for _ in range(PATIENCE):
+            if await self.world.deliver(said.shop, update(said, revision)):
+                self.ledger.noted(said, revision)
+                return
+        raise AssertionError(f"the door refused {said.id} for ever")
+
     async def _end(self) -> None:
         for role in self.world.roles.values():
             role.pool.disarm()
         for said, revision in list(self.ledger.waiting):
-            # A platform repeats a call until it gets its 2xx; the wiped one had died before its answer.
-            assert await self.world.deliver(said.shop, update(said, revision))
-            self.ledger.noted(said, revision)
+            await self._until_accepted(said, revision)
         await self.world.drain()
         account = await settle_accounts(self.world, self.ledger)
         assert account.lost == []

@@ -69,6 +69,10 @@ class FaultyPool:
         pids = [raw.get_server_pid() for raw in self._open if not raw.is_closed()]
         for raw in list(self._open):
             raw.terminate()
+        await self.gone(pids)
+
+    async def gone(self, pids: list[int]) -> None:
+        """Return when the server has forgotten these backends."""
         while pids and await self._still_there(pids):  # noqa: ASYNC110 - the server tells nobody
             await asyncio.sleep(0.001)
 
