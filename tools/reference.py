@@ -18,8 +18,9 @@ _METRICS: Final = """# Metrics
 
 Made from `src/battcrm/infra/telemetry.py` by `make docs`; a test compares. Do not edit.
 
-The gateway answers `GET /metrics` on its own port in the Prometheus text format, with what its process did; with `run all`
-that is everything. Durations are histograms in seconds.
+The gateway answers `GET /metrics`, `/healthz` and `/readyz` on its own port, every process on `BATTCRM_METRICS_PORT`. The
+format is Prometheus' text format; `process_cpu_seconds_total`, `process_resident_memory_bytes` and their like come with it.
+Each role exports the queues that it serves. Durations are histograms in seconds.
 
 | name | kind | unit | labels | meaning |
 |---|---|---|---|---|
@@ -46,7 +47,9 @@ _MEANING: Final = {
     "BATTCRM_HOME": "folder of the local servers' data and of this installation's key",
     "BATTCRM_GATEWAY_HOST": "address the gateway listens on",
     "BATTCRM_GATEWAY_PORT": "port the gateway listens on; 0 takes a free one",
-    "BATTCRM_METRICS_PORT": "port of `/metrics` for roles without HTTP of their own; 0 picks a free one",
+    "BATTCRM_METRICS_PORT": "port of `/metrics`, `/healthz` and `/readyz` of this process, whatever its roles; 0 picks a free one",
+    "BATTCRM_METRICS_HOST": "address that port listens on",
+    "BATTCRM_TRACE_SHARE": "share of the messages that are traced, 0 to 1; every process chooses the same ones",
     "BATTCRM_EVENT_SHARDS": "event streams; every process must have the same number",
     "BATTCRM_DB_POOL_MAX": "connections to PostgreSQL of one process",
     "BATTCRM_MEDIA_DIR": "folder for what customers send",

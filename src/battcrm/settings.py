@@ -44,6 +44,7 @@ _REMEDIES: Final[dict[str, str]] = {
     "BATTCRM_SECRET_KEYS": "make one with: openssl rand -base64 32; put the newest first, separated by commas",
     "BATTCRM_BUCKETS": f"set all, or numbers and ranges below {BUCKETS} such as 0-15,20",
     "BATTCRM_PUBLIC_URL": "set the address messengers reach the gateway at, such as https://bot.example",
+    "BATTCRM_TRACES": "set console, file:PATH or the address of an OTLP collector such as http://127.0.0.1:4318",
     "BATTCRM_LOG_FORMAT": "set json or text",
     "BATTCRM_LOG_LEVEL": "set debug, info, warning or error",
 }
@@ -83,6 +84,10 @@ class Settings(BaseSettings):
     gateway_host: str = Field("127.0.0.1", validation_alias="BATTCRM_GATEWAY_HOST")
     gateway_port: int = Field(8080, ge=0, le=65535, validation_alias="BATTCRM_GATEWAY_PORT")
     metrics_port: int | None = Field(None, ge=0, le=65535, validation_alias="BATTCRM_METRICS_PORT")
+    metrics_host: str = Field("127.0.0.1", validation_alias="BATTCRM_METRICS_HOST")
+    traces: str | None = Field(None, validation_alias="BATTCRM_TRACES")
+    """`console`, `file:PATH` or an OTLP collector's address; unset = no traces, at no cost."""
+    trace_share: float = Field(1.0, ge=0, le=1, validation_alias="BATTCRM_TRACE_SHARE")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", validation_alias="BATTCRM_LOG_LEVEL")
     log_format: Literal["json", "text"] = Field("json", validation_alias="BATTCRM_LOG_FORMAT")
     public_url: str | None = Field(None, validation_alias="BATTCRM_PUBLIC_URL")
@@ -107,6 +112,13 @@ class Settings(BaseSettings):
         if not parts.netloc and parts.scheme != "unix":
             raise ValueError("expected a URL with a host")
         return value.rstrip("/") if info.field_name in {"public_url", "openai_base_url"} else value
+
+    @field_validator("traces")
+    @classmethod
+    def _target(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"console|file:.+|https?://[^/]+.*", value):
+            raise ValueError("expected a target for traces")
+        return value
 
     @field_validator("secret_keys", mode="before")
     @classmethod

@@ -11,15 +11,18 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import structlog
 
+from battcrm.events import lag
 from battcrm.events.bus import START, Claimed, Delivery, Entry, EventBus, GroupMissing
 from battcrm.events.catalogue import Envelope
 from battcrm.events.delivery import Deliverer, DeliveryOptions
 from battcrm.events.positions import KEPT, SLACK, GroupStatus, Position, Positions
 from battcrm.events.registry import Consumer, HandlerRegistry
+from battcrm.infra.health import HEALTH
 from battcrm.infra.postgres import UNAVAILABLE, Pool
 from battcrm.kit.clock import Clock
 from battcrm.kit.errors import Transient
@@ -57,6 +60,8 @@ class EventProcessor:
         options: ConsumerOptions | None = None,
     ) -> None:
         positions = Positions(pool, clock, shards)
+        names = [consumer.name for consumer in registry]
+        self._lag = partial(lag.export, bus, positions, clock, names, tuple(range(shards)))
         chosen = options or ConsumerOptions()
         self._followers = [
             Follower(
@@ -75,6 +80,7 @@ class EventProcessor:
     async def run(self) -> None:
         """Follow until cancelled; what is under way then is delivered again later."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._lag())
             for follower in self._followers:
                 group.create_task(follower.run())
 
@@ -109,6 +115,7 @@ class Follower:
         """Follow until cancelled. With Redis or the database away it waits and goes on where it was."""
         delay = 0.0
         while True:
+            HEALTH.beat(f"consumer {self._name}")
             try:
                 await self.step()
                 delay = 0.0

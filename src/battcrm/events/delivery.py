@@ -10,11 +10,14 @@ from uuid import UUID
 
 import structlog
 
+from battcrm.events import traced
 from battcrm.events.bus import pack
 from battcrm.events.catalogue import Envelope
 from battcrm.events.registry import Consumer, Kind
+from battcrm.infra.health import HEALTH
 from battcrm.infra.postgres import UNAVAILABLE, Connection, Pool
 from battcrm.infra.telemetry import METRICS
+from battcrm.infra.tracing import TRACING
 from battcrm.kit.clock import Clock
 from battcrm.kit.errors import BattError, Transient
 from battcrm.kit.ids import IdFactory
@@ -178,6 +181,8 @@ class Deliverer:
         return not isinstance(error, _AWAY) or outcome.succeeded or waited > self._options.patience
 
     async def _attempt(self, events: Sequence[Envelope], again: Collection[UUID]) -> Exception | None:
+        HEALTH.beat(f"consumer {self._consumer.name}")
+        began = self._clock.now()
         try:
             async with asyncio.timeout(self._options.limit):
                 if self._consumer.kind is Kind.TRANSACTIONAL:
@@ -188,6 +193,8 @@ class Deliverer:
             METRICS.handled.labels(self._consumer.name, "failed").inc(len(events))
             log.warning("events.failed", consumer=self._consumer.name, n=len(events), error=_name(error))
             return error
+        if TRACING.on:
+            traced.handled(self._consumer.name, events, began, self._clock.now())
         return None
 
     async def _in_transaction(self, events: Sequence[Envelope]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
+from battcrm.events import traced
 from battcrm.events.catalogue import Event
 from battcrm.infra.postgres import Connection, columns
+from battcrm.infra.tracing import TRACING
 from battcrm.kit.ids import IdFactory, bucket_of
 
 # The clients' rows are locked first, in key order and as the last locks of every transaction, so that `seq` grows in
@@ -31,5 +33,10 @@ async def append(connection: Connection, events: Sequence[Event], ids: IdFactory
     """Append events inside the caller's transaction, in order."""
     if not events:
         return
-    rows = [(e.tenant_id, ids.new(), bucket_of(e.tenant_id), e.TYPE, e.VERSION, e.client_id, e.data()) for e in events]
+    body = traced.data_of if TRACING.on else _data
+    rows = [(e.tenant_id, ids.new(), bucket_of(e.tenant_id), e.TYPE, e.VERSION, e.client_id, body(e)) for e in events]
     await connection.execute(_INSERT, *columns(rows, 7), now)
+
+
+def _data(event: Event) -> dict[str, Any]:
+    return event.data()

@@ -15,11 +15,14 @@ from typing import Any, Final
 
 import structlog
 
+from battcrm.events import traced
 from battcrm.events.bus import EventBus, Packed, pack_text
 from battcrm.events.lease import Leases
 from battcrm.events.ordered import fetch_by_index
+from battcrm.infra.health import HEALTH
 from battcrm.infra.postgres import UNAVAILABLE, Pool, columns
 from battcrm.infra.telemetry import METRICS
+from battcrm.infra.tracing import TRACING
 from battcrm.infra.wake import Wakeups
 from battcrm.kit.clock import Clock
 from battcrm.kit.errors import Transient
@@ -120,6 +123,7 @@ class Relay:
         delay = 0.0
         try:
             while True:
+                HEALTH.beat("relay")
                 try:
                     count = await self.step()
                     await self._upkeep()
@@ -146,7 +150,10 @@ class Relay:
         buckets = [b for b in range(BUCKETS) if b % self._shards in usable]
         rows = await fetch_by_index(self._pool, _UNPUBLISHED, floor, buckets, self._options.batch)
         METRICS.outbox_age.set(max(0.0, (self._clock.now() - rows[0]["occurred_at"]).total_seconds()) if rows else 0.0)
+        began = self._clock.now()
         done, problem = await self._publish(rows)
+        if TRACING.on:
+            traced.published(done, began, self._clock.now())
         await self._mark(done)
         if problem is not None:
             raise problem

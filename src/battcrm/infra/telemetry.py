@@ -9,15 +9,13 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from structlog.typing import EventDict
 
-from battcrm.kit.errors import Invalid
+from battcrm.infra.health import HEALTH
 
 REGISTRY: Final = CollectorRegistry()
 _LATENCY: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
@@ -42,7 +40,6 @@ class Metrics:
         )
         self.acknowledge = seconds("gateway_ack", "Time from a webhook's last byte to its acknowledgement.")
         self.processed = counter("inbox_processed_total", "Inbox rows processed, by outcome.", "outcome")
-        self.inbox_age = gauge("inbox_oldest_age_seconds", "Age of the oldest inbox row, in seconds.")
         self.batch = seconds("processor_batch", "Duration of one processor transaction.")
         self.turns = counter("turns_total", "Turns by how they ended.", "state")
         self.turn_time = seconds("turn", "Duration of a turn without waiting for a model.")
@@ -56,45 +53,37 @@ class Metrics:
         self.handled = counter(
             "events_handled_total", "Events handled, by consumer and outcome.", "consumer", "outcome"
         )
-        self.due_age = gauge("due_oldest_age_seconds", "How long the oldest claimable row has been due.", "table")
+        self.queue_rows = gauge("queue_rows", "What waits in a queue that this process serves, up to 10,000.", "queue")
+        self.queue_age = gauge(
+            "queue_oldest_age_seconds", "How long the oldest that could be taken from the queue has waited.", "queue"
+        )
+        self.consumer_pending = gauge("consumer_pending", "Events given to workers and not finished.", "consumer")
+        self.consumer_age = gauge(
+            "consumer_oldest_age_seconds", "Age of the oldest event that the consumer has not finished.", "consumer"
+        )
+        self.consumer_broken = gauge("consumer_broken", "1: events were lost for the consumer; rebuild it.", "consumer")
+        self.queue_tasks = counter(
+            "queue_tasks_total", "Tasks of a list shared with another system, by how they ended.", "lane", "outcome"
+        )
         self.dead = counter("dead_letters_total", "Items given up, by source.", "source")
         self.model_calls = counter("model_calls_total", "Model calls by outcome.", "model", "outcome")
         self.model_time = seconds("model", "Duration of model calls.", "model")
         self.graph = counter("graph_queries_total", "Graph round trips by outcome.", "outcome")
+        self.graph_time = seconds("graph", "Duration of graph round trips.")
+        self.database = gauge("database_up", "1: this process's last look at PostgreSQL was answered.")
+        self.stalled = gauge("stalled_loops", "Loops of this process without progress for longer than they may be.")
         self.loop_lag = gauge("event_loop_lag_seconds", "How late the event loop woke up last time.")
 
 
 METRICS: Final = Metrics(REGISTRY)
+# process_cpu_seconds_total, process_resident_memory_bytes and their like, under the names everybody knows.
+ProcessCollector(registry=REGISTRY)
 
 
 def exposition() -> bytes:
     """The scrape of this process in the Prometheus text format."""
+    METRICS.stalled.set(len(HEALTH.stalled()))
     return generate_latest(REGISTRY)
-
-
-@contextmanager
-def serving_metrics(host: str, port: int | None) -> Iterator[int | None]:
-    """Serve `/metrics` of this process from a thread of its own; yields the port, None without one.
-
-    `port` 0 picks a free one. Invalid when the port is taken.
-    """
-    if port is None:
-        yield None
-        return
-    try:
-        server, thread = start_http_server(port, addr=host, registry=REGISTRY)
-    except OSError as error:
-        raise Invalid(
-            f"cannot listen on {host}:{port}: {error.strerror}",
-            field="BATTCRM_METRICS_PORT",
-            remedy="choose a free port for each process",
-        ) from error
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def configure_logging(level: str = "INFO", style: str = "json", role: str = "") -> None:
@@ -147,6 +136,7 @@ class Watchdog:
                 due = time.monotonic() + 0.5
                 await asyncio.sleep(0.5)
                 self._beat = time.monotonic()
+                HEALTH.beat("event loop", limit=10.0)
                 METRICS.loop_lag.set(max(0.0, self._beat - due))
         finally:
             self._stop.set()

@@ -13,10 +13,13 @@ import structlog
 
 from battcrm.infra.batcher import Batcher
 from battcrm.infra.due import ALL_BUCKETS, CLIENT_WORK, Claim, DueQueue
+from battcrm.infra.health import HEALTH
 from battcrm.infra.postgres import UNAVAILABLE, Pool
 from battcrm.infra.telemetry import METRICS
+from battcrm.infra.tracing import TRACING
 from battcrm.infra.wake import Wakeups
 from battcrm.kit.clock import Clock
+from battcrm.pipeline import traced
 from battcrm.pipeline.fallback import internal_error
 from battcrm.pipeline.turn import TurnEngine
 from battcrm.pipeline.turn_commit import TurnCommitter
@@ -69,6 +72,7 @@ class AiWorker:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._heartbeat())
             while True:
+                HEALTH.beat("ai-worker")
                 if not await self._start_some(group):
                     await self._wakeups.wait(WAKE, self._queue.pause())
 
@@ -137,7 +141,12 @@ class AiWorker:
             began = self._clock.monotonic()
             outcome = await self._run_turn(turn)
             outcome.final = index == len(loaded.turns) - 1
+            thought = self._clock.now()
+            if TRACING.on:
+                traced.bind_turn(outcome)
             state = await self._commits.submit(outcome)
+            if TRACING.on:
+                traced.turned(outcome, state, thought, self._clock.now())
             waited = outcome.timings.get("model_ms", 0.0) / 1000
             METRICS.turn_time.observe(max(0.0, self._clock.monotonic() - began - waited))
             self._after(outcome, state)

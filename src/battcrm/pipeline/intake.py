@@ -76,6 +76,7 @@ class IntakePlan:
     orphans: list[Arrival] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     follow_ups: list[FollowUp] = field(default_factory=list)
+    began: datetime | None = None
 
 
 class IntakePlanner:

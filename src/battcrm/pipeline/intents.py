@@ -13,6 +13,7 @@ import structlog
 from pydantic import Field
 
 from battcrm.infra.due import ALL_BUCKETS, INTENTS, Claim, DueQueue
+from battcrm.infra.health import HEALTH
 from battcrm.infra.postgres import UNAVAILABLE, Connection, Pool
 from battcrm.infra.wake import Wakeups
 from battcrm.kit.clock import Clock
@@ -114,6 +115,7 @@ class IntentWorker:
     async def run(self) -> None:
         """Decide until cancelled."""
         while True:
+            HEALTH.beat("caretaker")
             try:
                 done = await self.step()
             except UNAVAILABLE as error:

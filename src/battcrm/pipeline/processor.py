@@ -11,13 +11,16 @@ import structlog
 
 from battcrm.events.outbox import append
 from battcrm.infra.due import ALL_BUCKETS, NO_TENANT
+from battcrm.infra.health import HEALTH
 from battcrm.infra.postgres import UNAVAILABLE, Connection, Pool
 from battcrm.infra.telemetry import METRICS
+from battcrm.infra.tracing import TRACING
 from battcrm.infra.wake import Wakeups
 from battcrm.kit.clock import Clock
 from battcrm.kit.ids import IdFactory
 from battcrm.models.unified_codec import decode
 from battcrm.pipeline import intake_store as store
+from battcrm.pipeline import traced
 from battcrm.pipeline.configs import Tenancy, TenantConfigs
 from battcrm.pipeline.echoes import apply_echo
 from battcrm.pipeline.intake import Change, IntakePlan, IntakePlanner, content_of, late_edit
@@ -70,6 +73,7 @@ class Processor:
     async def run(self) -> None:
         """Process until cancelled: at once when woken, otherwise once a second."""
         while True:
+            HEALTH.beat("processor")
             try:
                 done = await self.step()
             except UNAVAILABLE as error:
@@ -177,6 +181,8 @@ class Processor:
         await store.note_people(connection, plan.reach, plan.phones, now)
         await store.put_back(connection, plan.orphans, self._ids, now)
         await schedule(connection, plan.follow_ups, self._ids, now)
+        if TRACING.on:
+            traced.bind(plan, now)
         await append(connection, plan.events, self._ids, now)
         METRICS.processed.labels("stored").inc(len(rows) - len(plan.orphans))
         METRICS.processed.labels("orphan").inc(len(plan.orphans))
@@ -242,6 +248,8 @@ class Processor:
     def _wake(self, plan: IntakePlan | None) -> None:
         if plan is None:
             return
+        if TRACING.on:
+            traced.processed(plan, self._clock.now())
         if plan.messages or plan.edits:
             self._wakeups.notify(WAKE_TURNS)
         if plan.events:

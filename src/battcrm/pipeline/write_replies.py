@@ -11,10 +11,12 @@ from uuid import UUID
 
 from battcrm.events.catalogue import Event, SuggestionMade
 from battcrm.infra.postgres import Connection, columns
+from battcrm.infra.tracing import TRACING
 from battcrm.kit.ids import IdFactory, bucket_of
 from battcrm.kit.text import dumps
 from battcrm.models.outgoing import OutButton
 from battcrm.models.situation import Action, Draft, read_chip
+from battcrm.pipeline import traced
 from battcrm.pipeline.settings import DialogSettings
 from battcrm.pipeline.turn_types import Branch, TurnOutcome
 
@@ -153,6 +155,8 @@ def _payload(outcome: TurnOutcome, text: str, buttons: list[list[dict[str, Any]]
         payload["acknowledge"] = pressed
     if view.window_expires_at is not None:
         payload["context"] = {"window_expires_at": view.window_expires_at.isoformat()}
+    if TRACING.on:
+        payload["trace"] = list(traced.traces_of(outcome.input))
     return payload
 
 

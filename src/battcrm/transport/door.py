@@ -11,12 +11,14 @@ from uuid import UUID
 
 from battcrm.infra.batcher import Batcher
 from battcrm.infra.postgres import UNAVAILABLE, Pool, columns, unavailable
+from battcrm.infra.tracing import TRACING
 from battcrm.infra.wake import Wakeups
 from battcrm.kit.clock import Clock
 from battcrm.kit.ids import IdFactory, bucket_of
 from battcrm.kit.text import storable
 from battcrm.models.unified import UnifiedMessage
 from battcrm.models.unified_codec import encode
+from battcrm.transport import traced
 from battcrm.transport.base import ChannelAccount
 
 WAKE: Final = "inbox"
@@ -87,7 +89,10 @@ class Door:
             return 0
         received_at = self._clock.now()
         stamped = tuple(replace(m, channel_id=account.channel_id, received_at=received_at) for m in messages)
-        return await self._batcher.submit(Delivery(account, self._ids.new(), raw, stamped, received_at))
+        fresh = await self._batcher.submit(Delivery(account, self._ids.new(), raw, stamped, received_at))
+        if TRACING.on:
+            traced.accepted(stamped, fresh, received_at, self._clock.now())
+        return fresh
 
     async def bury(self, account: ChannelAccount, raw: bytes, reason: str) -> None:
         """Keep an authentic body that cannot be read: its first 64 kB and SHA-256 (PROTOCOL A4)."""

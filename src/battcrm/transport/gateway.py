@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -96,6 +97,7 @@ class Gateway:
         return await self._accept(manifest, connected, request)
 
     async def _accept(self, manifest: Manifest, connected: Connected, request: WebhookRequest) -> Reply:
+        began = time.monotonic()
         account = connected.account
         try:
             verdict = manifest.verify(request, account)
@@ -115,6 +117,7 @@ class Gateway:
             await self._door.bury(account, request.body, f"parser failed: {type(error).__name__}")
             return manifest.accepted
         await self._door.accept(account, messages, request.body)
+        METRICS.acknowledge.observe(time.monotonic() - began)
         return manifest.accepted
 
     async def _unreadable(self, manifest: Manifest, connected: Connected, body: bytes, reason: str) -> Reply:

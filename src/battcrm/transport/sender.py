@@ -14,12 +14,15 @@ import structlog
 
 from battcrm.infra.batcher import Batcher
 from battcrm.infra.due import ALL_BUCKETS, OUTGOING, Claim, DueQueue
+from battcrm.infra.health import HEALTH
 from battcrm.infra.postgres import UNAVAILABLE, Pool
 from battcrm.infra.telemetry import METRICS
+from battcrm.infra.tracing import TRACING
 from battcrm.infra.wake import Wakeups
 from battcrm.kit.clock import Clock
 from battcrm.kit.errors import AuthExpired, BattError, OutcomeUnknown, RateLimited, Transient
 from battcrm.models.outgoing import OutState
+from battcrm.transport import traced
 from battcrm.transport.accounts import ChannelDirectory, Connected
 from battcrm.transport.base import HttpClient, Manifest, Sender, feed_wake
 from battcrm.transport.limits import SendLimits
@@ -80,6 +83,7 @@ class OutWorker:
         """Send until cancelled."""
         async with asyncio.TaskGroup() as group:
             while True:
+                HEALTH.beat("out-worker")
                 if not await self._start_some(group):
                     await self._wakeups.wait(WAKE, self._queue.pause())
 
@@ -174,6 +178,10 @@ class OutWorker:
             outcome = Outcome(claim, OutState.SENT, sent=sent)
         METRICS.send_time.labels(kind).observe(self._clock.monotonic() - began)
         METRICS.sends.labels(kind, outcome.state.value).inc()
+        if TRACING.on:
+            spent = timedelta(seconds=self._clock.monotonic() - began)
+            now = self._clock.now()
+            traced.sent(claim.row, kind, outcome.state.value, now - spent, now)
         await self._end(outcome)
 
     async def _failure(self, claim: Claim, line: _Line, error: BattError) -> Outcome:

@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.responses import JSONResponse, Response
 
-from battcrm.infra.postgres import UNAVAILABLE
+from battcrm.infra import monitor
 from battcrm.infra.telemetry import exposition
 from battcrm.transport.door import Door
 from battcrm.transport.gateway import PREFIX, Gateway
@@ -50,15 +50,12 @@ def _application(runtime: Runtime, chat: WebchatRoutes) -> FastAPI:
     app.include_router(chat.router())
 
     async def healthz(_request: Any) -> Response:
-        return JSONResponse({"ok": True})
+        status, body = monitor.alive()
+        return JSONResponse(body, status)
 
     async def readyz(_request: Any) -> Response:
-        try:
-            async with asyncio.timeout(2):
-                await runtime.pool.fetchval("SELECT 1")
-        except UNAVAILABLE as error:
-            return JSONResponse({"ok": False, "database": type(error).__name__}, 503)
-        return JSONResponse({"ok": True})
+        status, body = await monitor.ready(runtime.pool)
+        return JSONResponse(body, status)
 
     async def metrics(_request: Any) -> Response:
         return Response(exposition(), media_type="text/plain; version=0.0.4")

@@ -19,6 +19,7 @@ from battcrm.graph.pricing_source import PostgresPricing
 from battcrm.graph.settings import PricingSettings
 from battcrm.infra.llm.build import JsonChat
 from battcrm.infra.neo4j import Graph
+from battcrm.infra.telemetry import METRICS
 from battcrm.models.config import TenantConfig
 from battcrm.models.situation import ChannelView
 from battcrm.pipeline.turn import Layers
@@ -91,8 +92,22 @@ def open_graph(runtime: Runtime) -> Graph | None:
     if end.neo4j_url is None:
         return None
     return Graph.open(
-        end.neo4j_url, end.neo4j_user, end.neo4j_password, clock=runtime.clock, database=end.neo4j_database
+        end.neo4j_url,
+        end.neo4j_user,
+        end.neo4j_password,
+        clock=runtime.clock,
+        database=end.neo4j_database,
+        metrics=_GraphCounts(),
     )
+
+
+class _GraphCounts:
+    """Graph round trips, counted."""
+
+    def observe(self, _kind: str, outcome: str, seconds: float) -> None:
+        """One round trip."""
+        METRICS.graph.labels(outcome).inc()
+        METRICS.graph_time.observe(seconds)
 
 
 def open_chat(runtime: Runtime) -> JsonChat | None:

@@ -6,15 +6,18 @@ import asyncio
 import importlib
 import os
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
 import structlog
 
+from battcrm.infra import backlog, monitor
 from battcrm.infra.partitions import maintain
 from battcrm.infra.postgres import UNAVAILABLE, follow_database_clock, open_pool
-from battcrm.infra.telemetry import Watchdog, configure_logging, serving_metrics
+from battcrm.infra.telemetry import Watchdog, configure_logging
+from battcrm.infra.tracing import TRACING
 from battcrm.kit.errors import Invalid
 from battcrm.settings import Settings
 from battcrm.workers.runtime import Runtime, connect
@@ -66,9 +69,22 @@ async def run_roles(names: Sequence[str], settings: Settings, *, ready: asyncio.
         log.info("roles.started", roles=list(names))
         if ready is not None:
             ready.set()
-        with serving_metrics(settings.gateway_host, settings.metrics_port):
+        with (
+            monitor.serving(settings.metrics_host, settings.metrics_port, lambda: monitor.ready(runtime.pool)),
+            _traced(settings, names),
+        ):
             await run_until(stop, runtime, names)
         log.info("roles.stopped", roles=list(names))
+
+
+@contextmanager
+def _traced(settings: Settings, names: Sequence[str]) -> Iterator[None]:
+    if settings.traces is not None:
+        TRACING.start(settings.traces, role="+".join(names), share=settings.trace_share)
+    try:
+        yield
+    finally:
+        TRACING.stop()
 
 
 async def run_until(stop: asyncio.Event, runtime: Runtime, names: Sequence[str]) -> None:
@@ -77,6 +93,8 @@ async def run_until(stop: asyncio.Event, runtime: Runtime, names: Sequence[str])
         tasks = [group.create_task(runtime.wakeups.run(), name="wakeups")]
         tasks.append(group.create_task(Watchdog().run(), name="watchdog"))
         tasks.append(group.create_task(_upkeep(runtime), name="upkeep"))
+        exported = backlog.export(runtime.pool, runtime.clock, names, runtime.buckets)
+        tasks.append(group.create_task(exported, name="backlog"))
         tasks += [group.create_task(_call(role(name), runtime), name=name) for name in names]
         await stop.wait()
         for task in reversed(tasks):
