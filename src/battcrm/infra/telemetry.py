@@ -21,19 +21,32 @@ REGISTRY: Final = CollectorRegistry()
 _LATENCY: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 
 
+class _Maker:
+    """Metrics of one registry under the product's prefix."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def counter(self, name: str, help_: str, *labels: str) -> Counter:
+        return Counter(f"battcrm_{name}", help_, labels, registry=self._registry)
+
+    def gauge(self, name: str, help_: str, *labels: str) -> Gauge:
+        return Gauge(f"battcrm_{name}", help_, labels, registry=self._registry)
+
+    def seconds(self, name: str, help_: str, *labels: str) -> Histogram:
+        return Histogram(f"battcrm_{name}_seconds", help_, labels, registry=self._registry, buckets=_LATENCY)
+
+
 class Metrics:
     """Every metric of the core: name, labels, unit and meaning in one place (docs/reference/metrics.md is made from it)."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def counter(name: str, help_: str, *labels: str) -> Counter:
-            return Counter(f"battcrm_{name}", help_, labels, registry=registry)
+        make = _Maker(registry)
+        self._path_of_a_message(make)
+        self._around_it(make)
 
-        def gauge(name: str, help_: str, *labels: str) -> Gauge:
-            return Gauge(f"battcrm_{name}", help_, labels, registry=registry)
-
-        def seconds(name: str, help_: str, *labels: str) -> Histogram:
-            return Histogram(f"battcrm_{name}_seconds", help_, labels, registry=registry, buckets=_LATENCY)
-
+    def _path_of_a_message(self, make: _Maker) -> None:
+        counter, gauge, seconds = make.counter, make.gauge, make.seconds
         self.webhooks = counter("webhooks_total", "Webhook calls by channel kind and HTTP status.", "channel", "status")
         self.rejected = counter(
             "webhooks_rejected_total", "Webhook bodies not accepted, by reason.", "channel", "reason"
@@ -48,6 +61,9 @@ class Metrics:
         self.sends = counter("sends_total", "Outgoing messages by channel kind and final state.", "channel", "state")
         self.sending = gauge("sends_running", "Sends in flight in this process.")
         self.send_time = seconds("send", "Duration of one send to a messenger.", "channel")
+
+    def _around_it(self, make: _Maker) -> None:
+        counter, gauge, seconds = make.counter, make.gauge, make.seconds
         self.published = counter("events_published_total", "Events put on streams by the relay.")
         self.outbox_age = gauge("outbox_oldest_age_seconds", "Age of the oldest unpublished event, in seconds.")
         self.handled = counter(
