@@ -15,6 +15,8 @@ from battcrm.response.settings import Mode, OperatorRule
 from battcrm.response.wording import ANGRY, CALL, LEGAL, PERSONAL_DATA
 
 Guard = Callable[[Case], Plan | None]
+# A chat about an ad has one buyer in it.
+_ONE_PERSON: Final = frozenset({"private", "ad"})
 _TALKING: Final = frozenset({AppealStatus.QUOTED, AppealStatus.AGREED, AppealStatus.IN_REPAIR, AppealStatus.DONE})
 _PICTURES: Final = frozenset({"photo", "video", "document", "file", "video_note"})
 _VOICES: Final = frozenset({"voice", "audio"})
@@ -28,7 +30,7 @@ _CONTROL: Final = {
 
 def may_be_here(case: Case) -> Plan | None:
     """Group chats are never answered; a tenant may have switched the bot off."""
-    if case.situation.channel.conversation_type != "private":
+    if case.situation.channel.conversation_type not in _ONE_PERSON:
         return case.silence(Reason.GROUP_CHAT)
     if case.settings.mode_for(case.situation.channel.kind) is Mode.OFF:
         return case.silence(Reason.MODE_OFF)

@@ -47,6 +47,9 @@ def case(name: str, s: Situation, action: Action, reason: Reason, settings: Resp
 CASES = [
     # who may speak
     case("group chat", situation("цена?", FULL, channel={"conversation_type": "group"}), SILENCE, Reason.GROUP_CHAT),
+    case("a channel's wall", situation("?", FULL, channel={"conversation_type": "channel"}), SILENCE, Reason.GROUP_CHAT),
+    case("chat about an ad", situation("цена?", FULL, quotes=(quote(),),
+                                       channel={"kind": "avito", "conversation_type": "ad"}), AUTO, Reason.QUOTE),
     case("mode off", situation("цена?", FULL), SILENCE, Reason.MODE_OFF, tenant(mode="off")),
     case("channel off", situation("?", FULL), SILENCE, Reason.MODE_OFF, tenant(channel_modes={"telegram": "off"})),
     case("a person has it", situation("ну?", FULL, appeal=appeal(control=Control.HUMAN)), SILENCE, Reason.CONTROL_HUMAN),
