@@ -15,10 +15,11 @@ from rich.table import Table
 
 
 def bench(
-    rate: Annotated[float, typer.Option(help="Messages a second.")] = 170.0,
-    seconds: Annotated[float, typer.Option(help="Length of the load.")] = 60.0,
+    *,
+    rate: Annotated[float | None, typer.Option(help="Messages a second: 170, or 24 over all channels.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Length of the load: 60, or 120 over all channels.")] = None,
     llm_share: Annotated[float, typer.Option(help="Share of dialogues that need a model.")] = 0.3,
-    tenants: Annotated[int, typer.Option(help="Tenants with a bot each.")] = 200,
+    tenants: Annotated[int | None, typer.Option(help="Tenants: 200 with a bot each, or 4 with all channels.")] = None,
     workers: Annotated[int, typer.Option(help="Worker processes.")] = 1,
     debounce: Annotated[float, typer.Option(help="Quiet window in seconds.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of the schedule.")] = 1,
@@ -26,14 +27,39 @@ def bench(
     graph: Annotated[bool, typer.Option(help="Run the graph server.")] = True,
     profile: Annotated[str, typer.Option(help="Write a py-spy flame graph of the worker to this file.")] = "",
     logs: Annotated[str, typer.Option(help="Keep the processes' logs in this folder.")] = "",
+    channels: Annotated[
+        str, typer.Option(help="`all`: every messenger at once, with duplicates, platform errors and outages.")
+    ] = "telegram",
+    outage: Annotated[float, typer.Option(help="Over all channels: seconds that one platform is away.")] = 60.0,
+    errors: Annotated[float, typer.Option(help="Over all channels: share of sends that go wrong.")] = 0.02,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure throughput and latency end to end on throw-away servers; exit 1 if anything was lost or doubled."""
+    if channels not in ("all", "telegram"):
+        raise typer.BadParameter("must be all or telegram", param_hint="--channels")
+    if channels == "all":
+        from battcrm.cli.bench_channels import bench_all
+
+        bench_all(
+            rate=rate or 24.0,
+            seconds=seconds or 120.0,
+            llm_share=llm_share,
+            tenants=tenants or 4,
+            seed=seed,
+            graph=graph,
+            outage=outage,
+            errors=errors,
+            logs=logs,
+            as_json=as_json,
+        )
+        return
     from battcrm.devkit.bench.runner import Options, run
     from battcrm.devkit.bench.world import Shape
 
-    shape = Shape(tenants=tenants, graph=graph, model=llm_share > 0, workers=workers, debounce=debounce)
-    options = Options(rate, seconds, seed, shape, llm_share, warmup, profile=_path(profile), logs=_path(logs))
+    shape = Shape(tenants=tenants or 200, graph=graph, model=llm_share > 0, workers=workers, debounce=debounce)
+    options = Options(
+        rate or 170.0, seconds or 60.0, seed, shape, llm_share, warmup, profile=_path(profile), logs=_path(logs)
+    )
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True), transient=True
     )

@@ -82,7 +82,7 @@ async def _measured(options: Options, bench: Bench, folder: Path, progress: Prog
         after = usage.sample(bench)
         await generator.wait()
         backlog = await pool.fetchval(_SETTLED)
-        drained = await _drain(pool, options.drain, progress)
+        drained = await drain(pool, options.drain, progress)
         return await _report(options, bench, folder, pool, calls, (before, after), (backlog, drained))
     finally:
         await pool.close()
@@ -107,7 +107,7 @@ async def _watch(begin: float, seconds: float, progress: Progress) -> None:
         await asyncio.sleep(0.25)
 
 
-async def _drain(pool: Pool, limit: float, progress: Progress) -> float:
+async def drain(pool: Pool, limit: float, progress: Progress) -> float:
     """Seconds until nothing waits any more; at most `limit`."""
     began = time.monotonic()
     quiet = 0
@@ -157,7 +157,7 @@ async def _report(
         "rss_mb_by_process": {name: round(value, 1) for name, value in samples[1].rss_mb.items()},
         "backlog_at_end_of_load": queue[0],
         "drain_seconds": queue[1],
-        "machine": _machine(),
+        "machine": machine(),
         "settings": await _settings(options, pool),
     }
 
@@ -185,7 +185,8 @@ def _counts(options: Options, verdict: accounting.Verdict) -> dict[str, Any]:
     }
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """What it ran on."""
     return {
         "cores": os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),

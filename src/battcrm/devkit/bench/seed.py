@@ -69,7 +69,8 @@ async def seed_shops(
         shops.append(Shop(tenant_id, channel_id, bot_id, f"/hook/telegram/{channel_id}/bench{number}"))
         rows["tenant"].append((tenant_id, bucket_of(tenant_id), f"bench-{number}", f"Shop {number}", 1, now))
         rows["tenant_config"].append((tenant_id, 1, "published", document, now))
-        bot = (tenant_id, channel_id, "telegram", str(bot_id), "Bench", f"bench{number}", sealed, settings, {}, now)
+        name = f"bench{number}"
+        bot = (tenant_id, channel_id, "telegram", str(bot_id), "Bench", name, sealed, settings, dict[str, Any](), now)
         if telegram_url is not None:
             rows["channel"].append(bot)
         _catalogue(rows, tenant_id, ids, rng, now)

@@ -114,6 +114,7 @@ class Emulator:
         self.log = ReceivedLog()
         self.app = web.Application(client_max_size=64 * 1024 * 1024)
         self._runner: web.AppRunner | None = None
+        self._site: web.TCPSite | None = None
         self._host, self._port = host, port
 
     @property
@@ -125,15 +126,30 @@ class Emulator:
         """Listen; port 0 picks a free one."""
         self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port, backlog=1024)
-        await site.start()
+        await self.come_back()
         self._port = int(self._runner.addresses[0][1])
         return self
+
+    async def come_back(self) -> None:
+        """Listen again after `go_dark`, at the same address."""
+        if self._runner is not None and self._site is None:
+            self._site = web.TCPSite(self._runner, self._host, self._port, backlog=1024)
+            await self._site.start()
+
+    async def go_dark(self) -> None:
+        """Be unreachable: new connections are refused, open ones end once their call is answered. Webhooks go on."""
+        if self._runner is None or self._site is None:
+            return
+        site, self._site = self._site, None
+        await site.stop()
+        server = self._runner.server
+        for connection in list(server.connections) if server is not None else ():
+            connection.close()
 
     async def stop(self) -> None:
         """Close the listener and every connection."""
         if self._runner is not None:
-            runner, self._runner = self._runner, None
+            runner, self._runner, self._site = self._runner, None, None
             await runner.cleanup()
 
     async def __aenter__(self) -> Self:

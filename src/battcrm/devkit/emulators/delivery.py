@@ -17,7 +17,8 @@ DAY = 86_400.0
 
 @dataclass(slots=True)
 class Delivery:
-    """One webhook call to make. `attempts` and `status` tell how it went; `status` 0 = no answer."""
+    """One webhook call to make. `attempts`, `status` and `took` (seconds, of the last attempt) tell how it went;
+    `status` 0 = no answer."""
 
     key: str
     body: bytes
@@ -25,6 +26,7 @@ class Delivery:
     born: float = 0.0
     attempts: int = 0
     status: int = 0
+    took: float = 0.0
 
 
 @dataclass(slots=True)
@@ -136,6 +138,7 @@ class WebhookQueue:
             return 0.0
         reason, asked = "", 0.0
         async with self._slots:
+            began = self._clock.monotonic()
             try:
                 answer = await self._http.request(
                     "POST",
@@ -144,7 +147,7 @@ class WebhookQueue:
                     raw=delivery.body,
                     timeout=self.target.timeout,
                 )
-                delivery.status = answer.status
+                delivery.status, delivery.took = answer.status, self._clock.monotonic() - began
                 if self._accepted(answer):
                     self.delivered.append(delivery)
                     return None
