@@ -25,7 +25,7 @@ def test_without_an_account_the_channel_is_unknown_and_the_community_known() -> 
     assert (found["channel_id"], found["account_ref"]) == (None, "221004567")
 
 
-@pytest.mark.parametrize("kind", ["wall_post_new", "group_join", "vkpay_transaction", "message_reaction_event", "x"])
+@pytest.mark.parametrize("kind", ["wall_post_new", "group_join", "vkpay_transaction", "like_add", "x"])
 def test_other_event_types_are_not_about_a_dialogue(kind: str) -> None:
     assert many({"type": kind, "group_id": GROUP, "event_id": "1", "object": {}}) == []
 
@@ -144,7 +144,7 @@ def test_other_attachments_stay_visible() -> None:
         {},
     ]
     found = one(written(text="", attachments=items))["message"]["attachments"]
-    assert [a["kind"] for a in found] == ["link", "item", "video", "unknown", "unknown", "unknown"]
+    assert [a["kind"] for a in found] == ["link", "item", "video", "link", "unknown", "unknown"]
     assert (found[0]["url"], found[1]["price"], found[2]["thumb_url"]) == ("https://shop.example", "1 500 ₽", "u")
     assert [a["title"] for a in found[3:]] == ["wall", "poll", "unknown"]
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from battcrm.models.unified import Attachment, Content, Conversation, Entity, Forwarded, ReplyTo, Sender
 from battcrm.transport import wire
+from battcrm.transport.telegram.structured import structured
 
 _CHAT_TYPES: Final = {"private": "private", "group": "group", "supergroup": "group", "channel": "channel"}
 
@@ -17,9 +18,13 @@ SERVICE_KEYS: Final = frozenset(
         "boost_added",
         "channel_chat_created",
         "chat_background_set",
-        "chat_shared",
+        "chat_owner_changed",
+        "chat_owner_left",
         "checklist_tasks_added",
         "checklist_tasks_done",
+        "community_chat_added",
+        "community_chat_joined",
+        "community_chat_removed",
         "connected_website",
         "delete_chat_photo",
         "direct_message_price_changed",
@@ -29,11 +34,12 @@ SERVICE_KEYS: Final = frozenset(
         "forum_topic_reopened",
         "general_forum_topic_hidden",
         "general_forum_topic_unhidden",
-        "gift",
+        "gift_upgrade_sent",
         "giveaway_completed",
         "giveaway_created",
         "group_chat_created",
         "left_chat_member",
+        "managed_bot_created",
         "message_auto_delete_timer_changed",
         "migrate_from_chat_id",
         "migrate_to_chat_id",
@@ -43,18 +49,19 @@ SERVICE_KEYS: Final = frozenset(
         "paid_message_price_changed",
         "passport_data",
         "pinned_message",
+        "poll_option_added",
+        "poll_option_deleted",
         "proximity_alert_triggered",
-        "refunded_payment",
-        "successful_payment",
+        "suggested_post_approval_failed",
+        "suggested_post_approved",
+        "suggested_post_declined",
+        "suggested_post_paid",
+        "suggested_post_refunded",
         "supergroup_chat_created",
-        "unique_gift",
-        "users_shared",
         "video_chat_ended",
         "video_chat_participants_invited",
         "video_chat_scheduled",
         "video_chat_started",
-        "web_app_data",
-        "write_access_allowed",
     ]
 )
 
@@ -93,7 +100,9 @@ def words(message: dict[str, Any]) -> tuple[str | None, tuple[Entity, ...]]:
     if text is not None:
         return text, _entities(message.get("entities"))
     caption = wire.text(message.get("caption"))
-    return caption, _entities(message.get("caption_entities")) if caption else ()
+    if caption is not None:
+        return caption, _entities(message.get("caption_entities"))
+    return structured(message), ()
 
 
 def _entities(value: Any) -> tuple[Entity, ...]:
@@ -122,13 +131,25 @@ def content(message: dict[str, Any], ident: str, sender: Sender) -> Content:
 
 
 def _attachments(message: dict[str, Any], sender: Sender) -> tuple[Attachment, ...]:
-    """At most one in practice; the order of the table decides where Telegram sends the same file under two names."""
+    """One of a kind in practice; the order of the table decides where Telegram sends the same file under two names.
+
+    Paid media and shared people come as lists.
+    """
     for key, read in _READERS.items():
         if message.get(key) is not None:
             found = read(message[key], sender)
             if found is not None:
                 return (found,)
-    return ()
+    paid = wire.objects(wire.obj(message.get("paid_media")).get("paid_media"))
+    opened = tuple(part for item in paid for part in _attachments(item, sender))
+    return opened or tuple(map(_person, wire.objects(wire.obj(message.get("users_shared")).get("users"))))
+
+
+def _person(user: dict[str, Any]) -> Attachment:
+    """Somebody picked from a list of contacts: a card without a phone."""
+    names = (wire.text(user.get("first_name")), wire.text(user.get("last_name")))
+    name = " ".join(n for n in names if n) or wire.text(user.get("username"))
+    return Attachment(kind="contact", ref=wire.ident(user.get("user_id")), name=name, verified=False)
 
 
 def _file(kind: str) -> Callable[[Any, Sender], Attachment | None]:
@@ -197,6 +218,7 @@ def _venue(value: Any, sender: Sender) -> Attachment | None:
 
 
 _READERS: Final[dict[str, Callable[[Any, Sender], Attachment | None]]] = {
+    "live_photo": _file("video"),
     "photo": _photo,
     "voice": _file("voice"),
     "video_note": _file("video_note"),
@@ -216,10 +238,24 @@ def reply_to(message: dict[str, Any], bot_id: str | None) -> ReplyTo | None:
     original = wire.obj(message.get("reply_to_message"))
     ident = wire.ident(original.get("message_id"))
     if ident is None:
+        return _elsewhere(message)
+    if "forum_topic_created" in original:
+        # Every message of a topic "answers" the message that opened the topic.
         return None
     author = wire.obj(original.get("from"))
     ours = author.get("is_bot") is True and (bot_id is None or wire.ident(author.get("id")) == bot_id)
     return ReplyTo(id=ident, seq=ident, text=words(original)[0], from_us=ours if author else None)
+
+
+def _elsewhere(message: dict[str, Any]) -> ReplyTo | None:
+    """An answer to a story, or to a message of another chat, of which only the quoted words are shown."""
+    story = wire.ident(wire.obj(message.get("reply_to_story")).get("id"))
+    if story is not None:
+        return ReplyTo(id=f"story:{story}")
+    external = wire.obj(message.get("external_reply"))
+    quoted = wire.text(wire.obj(message.get("quote")).get("text"))
+    ident = wire.ident(external.get("message_id"))
+    return ReplyTo(id=ident, text=quoted, from_us=False) if external or quoted else None
 
 
 def forwarded(message: dict[str, Any]) -> Forwarded | None:

@@ -80,7 +80,7 @@ def parse_update(update: dict[str, Any], account: ChannelAccount | None) -> list
             number, update, account.account_ref if account else None, account.channel_id if account else None
         )
         found = handle(value, shared)
-        return [] if found is None else [found]
+        return found if isinstance(found, list) else [] if found is None else [found]
     return []
 
 
@@ -89,6 +89,9 @@ def _message(value: dict[str, Any], update: _Update) -> UnifiedMessage | None:
     chat, ident = _address(value)
     if read.SERVICE_KEYS & value.keys():
         return None
+    for key, special in _SPECIAL.items():
+        if isinstance(value.get(key), dict):
+            return special(value, chat, ident, update)
     kind, source, said = Kind.MESSAGE, None, _said(value, ident, update)
     text = said["message"].text
     start = _START.fullmatch(text) if text and text[0] == "/" and said["forwarded"] is None else None
@@ -98,8 +101,49 @@ def _message(value: dict[str, Any], update: _Update) -> UnifiedMessage | None:
     elif text is None and not said["message"].attachments:
         kind = Kind.UNSUPPORTED
         said["message"] = replace(said["message"], attachments=_unknown(value))
-    key = wire.dedup_key(chat.id, ident, kind)
+    key = _key(value, chat, ident, kind)
     return update.unified(key, kind, chat, occurred_at=wire.moment(value.get("date")), source=source, **said)
+
+
+def _key(value: dict[str, Any], chat: Conversation, ident: str, *parts: str) -> str:
+    """A business account's chats number their messages apart from the bot's own chat with the same person."""
+    connection = wire.text(value.get("business_connection_id"))
+    return wire.dedup_key(chat.id, *((f"business-{connection}",) if connection else ()), ident, *parts)
+
+
+def _filled_in(value: dict[str, Any], chat: Conversation, ident: str, update: _Update) -> UnifiedMessage:
+    """A web application that was opened by a button of ours sent its result: a press with data."""
+    given, said = value["web_app_data"], _said(value, ident, update)
+    button = Button(payload=wire.text(given.get("data")), title=wire.text(given.get("button_text")))
+    key = _key(value, chat, ident, Kind.BUTTON)
+    return update.unified(key, Kind.BUTTON, chat, occurred_at=wire.moment(value.get("date")), button=button, **said)
+
+
+def _allowed(value: dict[str, Any], chat: Conversation, ident: str, update: _Update) -> UnifiedMessage:
+    """The person lets the bot write first."""
+    sender = read.person(wire.obj(value.get("from")), update.bot_id)
+    key = _key(value, chat, ident, Kind.ALLOW)
+    return update.unified(key, Kind.ALLOW, chat, occurred_at=wire.moment(value.get("date")), sender=sender)
+
+
+def _paid(value: dict[str, Any], chat: Conversation, ident: str, update: _Update) -> UnifiedMessage:
+    """Money moved inside Telegram: shown to the operator, answered by nobody."""
+    name = "successful_payment" if "successful_payment" in value else "refunded_payment"
+    payment = wire.obj(value.get(name))
+    parts = (wire.ident(payment.get("total_amount")), wire.text(payment.get("currency")))
+    attached = Attachment(kind="unknown", name=name, price=" ".join(p for p in parts if p) or None)
+    said = _said(value, ident, update)
+    said |= {"direction": Direction.SERVICE, "message": replace(said["message"], attachments=(attached,))}
+    key = _key(value, chat, ident, Kind.UNSUPPORTED)
+    return update.unified(key, Kind.UNSUPPORTED, chat, occurred_at=wire.moment(value.get("date")), **said)
+
+
+_SPECIAL: Final = {
+    "web_app_data": _filled_in,
+    "write_access_allowed": _allowed,
+    "successful_payment": _paid,
+    "refunded_payment": _paid,
+}
 
 
 def _edited(value: dict[str, Any], update: _Update) -> UnifiedMessage | None:
@@ -108,7 +152,7 @@ def _edited(value: dict[str, Any], update: _Update) -> UnifiedMessage | None:
     said = _said(value, ident, update)
     revision = wire.ident(value.get("edit_date")) or update.number
     digest = zlib.crc32(repr((said["message"].text, said["message"].attachments)).encode("utf-8", "replace"))
-    key = wire.dedup_key(chat.id, ident, "edit", revision, f"{digest:08x}")
+    key = _key(value, chat, ident, "edit", revision, f"{digest:08x}")
     moment = wire.moment(value.get("edit_date")) or wire.moment(value.get("date"))
     return update.unified(key, Kind.EDIT, chat, occurred_at=moment, **said)
 
@@ -138,12 +182,29 @@ def _said(value: dict[str, Any], ident: str, update: _Update) -> dict[str, Any]:
     }
 
 
+_NAMED: Final = (
+    "poll",
+    "dice",
+    "game",
+    "story",
+    "paid_media",
+    "invoice",
+    "giveaway",
+    "giveaway_winners",
+    "gift",
+    "unique_gift",
+    "chat_shared",
+    "rich_message",
+)
+
+
 def _unknown(value: dict[str, Any]) -> tuple[Attachment, ...]:
     """Dice, polls, stories, games and what Telegram invents next: kept visible, with what can be named."""
-    for key in ("poll", "dice", "game", "story", "paid_media", "invoice", "checklist", "giveaway"):
+    for key in _NAMED:
         item = wire.obj(value.get(key))
         if item:
             title = wire.text(item.get("question")) or wire.text(item.get("title"))
+            title = title or wire.text(item.get("prize_description"))
             return (Attachment(kind="unknown", title=title, name=key, emoji=wire.text(item.get("emoji"))),)
     return (Attachment(kind="unknown"),)
 
@@ -184,17 +245,24 @@ def _membership(value: dict[str, Any], update: _Update) -> UnifiedMessage | None
     chat = read.conversation(wire.obj(value.get("chat")))
     if chat is None:
         raise Invalid("membership change without a chat", field="my_chat_member.chat.id")
-    before = wire.text(wire.obj(value.get("old_chat_member")).get("status"))
-    after = wire.text(wire.obj(value.get("new_chat_member")).get("status"))
-    if after is None or (before is not None and (before in _GONE) == (after in _GONE)):
+    before, after = _gone(value.get("old_chat_member")), _gone(value.get("new_chat_member"))
+    if after is None or before == after:
         return None
     return update.unified(
         f"update:{update.number}",
-        Kind.STOP if after in _GONE else Kind.ALLOW,
+        Kind.STOP if after else Kind.ALLOW,
         chat,
         occurred_at=wire.moment(value.get("date")),
         sender=read.person(wire.obj(value.get("from")), update.bot_id),
     )
+
+
+def _gone(member: Any) -> bool | None:
+    """Whether such a member is outside; None if nothing is said. The restricted may be either."""
+    status = wire.text(wire.obj(member).get("status"))
+    if status == "restricted":
+        return wire.obj(member).get("is_member") is False
+    return status in _GONE if status else None
 
 
 def _reaction(value: dict[str, Any], update: _Update) -> UnifiedMessage | None:
@@ -217,7 +285,36 @@ def _reaction(value: dict[str, Any], update: _Update) -> UnifiedMessage | None:
     )
 
 
-_HANDLERS: Final[dict[str, Callable[[dict[str, Any], _Update], UnifiedMessage | None]]] = {
+def _business(value: dict[str, Any], update: _Update) -> UnifiedMessage | None:
+    """A chat of the shop's own account: the chat is the customer, whoever else writes in it is the shop."""
+    return _as_shop(_message(value, update), value)
+
+
+def _business_edited(value: dict[str, Any], update: _Update) -> UnifiedMessage | None:
+    return _as_shop(_edited(value, update), value)
+
+
+def _as_shop(found: UnifiedMessage | None, value: dict[str, Any]) -> UnifiedMessage | None:
+    if found is None or (found.sender.id == found.conversation.id and "sender_business_bot" not in value):
+        return found
+    return replace(found, direction=Direction.OUT, sender=replace(found.sender, is_us=True))
+
+
+def _business_deleted(value: dict[str, Any], update: _Update) -> list[UnifiedMessage]:
+    """Each deletion is an event of its own."""
+    chat = read.conversation(wire.obj(value.get("chat")))
+    if chat is None:
+        raise Invalid("deletion without a chat", field="deleted_business_messages.chat.id")
+    given = value.get("message_ids")
+    numbers = [n for item in (given if isinstance(given, list) else ()) if (n := wire.ident(item))]
+    return [
+        update.unified(_key(value, chat, n, Kind.DELETE), Kind.DELETE, chat, message=Content(id=n, seq=n))
+        for n in dict.fromkeys(numbers)
+    ]
+
+
+_Handler = Callable[[dict[str, Any], _Update], UnifiedMessage | list[UnifiedMessage] | None]
+_HANDLERS: Final[dict[str, _Handler]] = {
     "message": _message,
     "edited_message": _edited,
     "callback_query": _callback,
@@ -225,4 +322,7 @@ _HANDLERS: Final[dict[str, Callable[[dict[str, Any], _Update], UnifiedMessage | 
     "message_reaction": _reaction,
     "channel_post": _message,
     "edited_channel_post": _edited,
+    "business_message": _business,
+    "edited_business_message": _business_edited,
+    "deleted_business_messages": _business_deleted,
 }

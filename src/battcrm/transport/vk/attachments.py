@@ -8,6 +8,9 @@ from typing import Any, Final
 from battcrm.models.unified import Attachment
 from battcrm.transport.wire import ident, obj, objects, real, size, text
 
+_FORWARDED: Final = 100
+_SITE: Final = "https://vk.ru"
+
 
 def of_message(message: dict[str, Any]) -> tuple[Attachment, ...]:
     """Attachments of a message, its geo mark, and those of the messages it forwards (a forwarded photo is evidence too)."""
@@ -15,9 +18,29 @@ def of_message(message: dict[str, Any]) -> tuple[Attachment, ...]:
     place = _location(obj(message.get("geo")))
     if place is not None:
         found.append(place)
-    for forwarded in objects(message.get("fwd_messages")):
+    for forwarded in forwarded_by(message):
         found.extend(_attachment(item) for item in objects(forwarded.get("attachments")))
     return tuple(found)
+
+
+def forwarded_by(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """The messages it forwards, those that they forward, and so on, in the order they are shown.
+
+    The schema nests a list in the list; the wire does not.
+    """
+    found: list[dict[str, Any]] = []
+    waiting = _parts(message)
+    while waiting and len(found) < _FORWARDED:
+        part = waiting.pop(0)
+        found.append(part)
+        waiting = [*_parts(part), *waiting]
+    return found
+
+
+def _parts(message: dict[str, Any]) -> list[dict[str, Any]]:
+    given = message.get("fwd_messages")
+    items = given if isinstance(given, list) else []
+    return [part for item in items for part in (objects(item) if isinstance(item, list) else objects([item]))]
 
 
 def reference(kind: str, item: dict[str, Any]) -> str | None:
@@ -122,7 +145,41 @@ def _graffiti(kind: str, item: dict[str, Any]) -> Attachment:
 
 
 def _link(_kind: str, item: dict[str, Any]) -> Attachment:
-    return Attachment("link", url=text(item.get("url")), title=text(item.get("title")))
+    preview = _largest(obj(item.get("photo")).get("sizes"))
+    return Attachment(
+        "link", url=text(item.get("url")), title=text(item.get("title")), thumb_url=text(preview.get("url"))
+    )
+
+
+def _page(kind: str, item: dict[str, Any]) -> Attachment:
+    """A post, a comment, a story: something of VK's own that has a page."""
+    ref = reference(kind, item)
+    words = text(item.get("text")) or text(item.get("title"))
+    owner, number = ident(item.get("owner_id")) or ident(item.get("from_id")), ident(item.get("id"))
+    if kind == "wall_reply":
+        post, place = ident(item.get("post_id")), f"?reply={number}"
+    else:
+        post, place = number, ""
+    name = "wall" if kind == "wall_reply" else kind
+    url = f"{_SITE}/{name}{owner}_{post}{place}" if owner and post and number else None
+    photo = _largest(obj(item.get("photo")).get("sizes"))
+    return Attachment("link", ref=ref, url=url, title=words or kind, name=kind, thumb_url=text(photo.get("url")))
+
+
+def _poll(kind: str, item: dict[str, Any]) -> Attachment:
+    return Attachment("unknown", ref=reference(kind, item), title=text(item.get("question")) or kind, name=kind)
+
+
+def _gift(kind: str, item: dict[str, Any]) -> Attachment:
+    picture = text(item.get("thumb_256")) or text(item.get("thumb_512")) or text(item.get("thumb_96"))
+    return Attachment("unknown", ref=ident(item.get("id")), title=kind, name=kind, thumb_url=picture)
+
+
+def _call(kind: str, item: dict[str, Any]) -> Attachment:
+    state = text(item.get("state"))
+    return Attachment(
+        "unknown", title=f"{kind}: {state}" if state else kind, name=kind, duration=size(item.get("duration"))
+    )
 
 
 def _market(kind: str, item: dict[str, Any]) -> Attachment:
@@ -137,7 +194,7 @@ def _market(kind: str, item: dict[str, Any]) -> Attachment:
 
 
 def _unknown(kind: str, item: dict[str, Any]) -> Attachment:
-    return Attachment("unknown", ref=reference(kind, item), title=kind)
+    return Attachment("unknown", ref=reference(kind, item), title=text(item.get("title")) or kind, name=kind)
 
 
 def _location(geo: dict[str, Any]) -> Attachment | None:
@@ -161,4 +218,11 @@ _BUILDERS: Final[dict[str, Callable[[str, dict[str, Any]], Attachment]]] = {
     "graffiti": _graffiti,
     "link": _link,
     "market": _market,
+    "wall": _page,
+    "wall_reply": _page,
+    "story": _page,
+    "article": _page,
+    "poll": _poll,
+    "gift": _gift,
+    "call": _call,
 }

@@ -25,12 +25,14 @@ from battcrm.models.unified import (
     UnifiedMessage,
 )
 from battcrm.transport.base import ChannelAccount
-from battcrm.transport.vk.attachments import of_message
+from battcrm.transport.vk.attachments import forwarded_by, of_message
 from battcrm.transport.wire import decode_object, dedup_key, digest, e164, ident, moment, obj, objects, text, whole
 
 CHANNEL: Final = "vk"
 GROUP_CHAT_BASE: Final = 2_000_000_000
 _LOCALES: Final = {0: "ru", 1: "uk", 2: "be", 3: "en"}
+# VK numbers its reactions; others are shown by number.
+_REACTIONS: Final = dict(enumerate("❤🔥😂👍💩❓😭😡👎👌😃🤔🙏😘😍🎉", 1))
 _PHONE: Final = re.compile(r"(?<![\d+])(?:\+?7|8)[\s\-(]{0,3}\d{3}[\s\-)]{0,3}\d{3}(?:[\s\-]?\d{2}){2}(?!\d)")
 
 
@@ -166,10 +168,18 @@ def _kind(event: _Event, item: dict[str, Any], *, ours: bool, unreadable: bool) 
         return Kind.EDIT
     if unreadable:
         return Kind.UNSUPPORTED
+    if _is_call(item):
+        return Kind.CALL
     payload = item.get("payload")
     if ours or not payload:
         return Kind.MESSAGE
     return Kind.START if obj(_decoded(payload)).get("command") == "start" else Kind.BUTTON
+
+
+def _is_call(item: dict[str, Any]) -> bool:
+    """A call leaves a message with nothing else in it."""
+    kinds = [text(part.get("type")) for part in objects(item.get("attachments"))]
+    return kinds == ["call"] and not text(item.get("text"))
 
 
 def _decoded(payload: Any) -> Any:
@@ -230,7 +240,7 @@ def _reply_to(item: dict[str, Any], group: str) -> ReplyTo | None:
 
 
 def _forwarded(item: dict[str, Any]) -> Forwarded | None:
-    parts = objects(item.get("fwd_messages"))
+    parts = forwarded_by(item)
     if not parts:
         return None
     words = "\n".join(words for part in parts if (words := text(part.get("text"))))
@@ -309,6 +319,24 @@ def _read(event: _Event) -> UnifiedMessage:
     )
 
 
+def _reaction(event: _Event) -> UnifiedMessage:
+    """The reaction a person now has on a message; no text = it was taken back."""
+    person, target = ident(event.object.get("reacted_id")), ident(event.object.get("cmid"))
+    peer = ident(event.object.get("peer_id")) or person
+    if peer is None:
+        return _nowhere(event)
+    number = whole(event.object.get("reaction_id"))
+    return _unified(
+        event,
+        peer,
+        dedup_key(event.event_id),
+        Kind.REACTION,
+        sender=Sender(id=person),
+        message=Content(text=None if number is None else _REACTIONS.get(number, f"#{number}")),
+        reply_to=ReplyTo(seq=target) if target else None,
+    )
+
+
 def _typing(event: _Event) -> UnifiedMessage:
     user = ident(event.object.get("from_id"))
     if user is None:
@@ -325,4 +353,5 @@ _HANDLERS: Final[dict[str, Callable[[_Event], UnifiedMessage]]] = {
     "message_deny": _permission,
     "message_read": _read,
     "message_typing_state": _typing,
+    "message_reaction_event": _reaction,
 }

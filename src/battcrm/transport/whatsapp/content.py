@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from battcrm.models.unified import Attachment, Button, Kind
-from battcrm.transport.wire import e164, ident, obj, objects, real, text
+from battcrm.transport.wire import e164, ident, obj, objects, real, text, whole
 
 URL_LIFE: Final = timedelta(minutes=5)
 _MEDIA: Final = {
@@ -101,6 +101,9 @@ def _interactive(part: dict[str, Any]) -> Body | None:
         reply = obj(part.get(kind))
         if reply:
             return _press(ident(reply.get("id")), text(reply.get("title")))
+    answer = text(obj(part.get("call_permission_reply")).get("response"))
+    if answer:
+        return _press(f"call_permission:{answer}", None)
     form = obj(part.get("nfm_reply"))
     return _press(text(form.get("response_json")), text(form.get("body"))) if form else None
 
@@ -116,15 +119,16 @@ def _press(payload: str | None, title: str | None) -> Body | None:
 
 
 def _order(part: dict[str, Any]) -> Body | None:
-    goods = tuple(
-        Attachment(
-            "item",
-            ref=ident(item.get("product_retailer_id")),
-            price=" ".join(str(v) for v in (real(item.get("item_price")), text(item.get("currency"))) if v is not None),
-        )
-        for item in objects(part.get("product_items"))
-    )
+    goods = tuple(_ordered(item) for item in objects(part.get("product_items")))
     return Body(text=text(part.get("text")), attachments=goods) if goods or part else None
+
+
+def _ordered(item: dict[str, Any]) -> Attachment:
+    """A line of an order: which thing, how many, at what price each."""
+    named, number = ident(item.get("product_retailer_id")), whole(item.get("quantity"))
+    price = " ".join(str(v) for v in (real(item.get("item_price")), text(item.get("currency"))) if v is not None)
+    title = f"{named or '?'} × {number}" if number is not None else None
+    return Attachment("item", ref=named, title=title, price=price or None)
 
 
 def _unreadable(item: dict[str, Any], kind: str) -> Body:
