@@ -27,7 +27,9 @@ _PAGE: Final = 200
 
 Tenant = Annotated[str, typer.Option("--tenant", help="Slug or id of the tenant.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Source = Annotated[str | None, typer.Option("--source", help="door, inbox, orphan, turn or event:CONSUMER.")]
+Source = Annotated[
+    str | None, typer.Option("--source", help="door, inbox, orphan, turn, event:CONSUMER or queue:LIST.")
+]
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids as `list` shows them.")]
 
 

@@ -46,6 +46,10 @@ SELECT count(*) AS rows, min(at) AS oldest FROM (
   SELECT due_at AS at FROM due_work WHERE kind <> 'media' AND due_at <= $2 AND bucket = ANY($1)
   ORDER BY due_at LIMIT $3) q
 """,
+    "queue_task": """
+SELECT count(*) AS rows, min(at) AS oldest FROM (
+  SELECT due_at AS at FROM queue_task WHERE due_at <= $2 AND bucket = ANY($1) ORDER BY due_at LIMIT $3) q
+""",
     "outgoing_intent": """
 SELECT count(*) AS rows, min(at) AS oldest FROM (
   SELECT due_at AS at FROM outgoing_intent WHERE due_at <= $2 AND bucket = ANY($1) ORDER BY due_at LIMIT $3) q
@@ -56,6 +60,7 @@ SERVED: Final[Mapping[str, tuple[str, ...]]] = {
     "poller": ("inbox",),
     "processor": ("inbox",),
     "ai-worker": ("client_work",),
+    "ai-queue": ("queue_task",),
     "out-worker": ("outgoing",),
     "relay": ("outbox",),
     "caretaker": ("media", "due_work", "outgoing_intent"),

@@ -16,6 +16,19 @@ class Health:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._due: dict[str, float] = {}
+        self._starting: set[str] = set()
+
+    def starting(self, role: str) -> None:
+        """The role prepares itself and takes no work yet: the process is not ready."""
+        self._starting.add(role)
+
+    def started(self, role: str) -> None:
+        """The role takes work, or has ended."""
+        self._starting.discard(role)
+
+    def warming(self) -> list[str]:
+        """Roles that are still preparing themselves."""
+        return sorted(self._starting)
 
     def beat(self, loop: str, *, limit: float = _LIMIT) -> None:
         """The loop goes on; without another beat within `limit` seconds it counts as stalled."""

@@ -28,7 +28,7 @@ def alive() -> Answer:
 
 
 async def ready(pool: Pool) -> Answer:
-    """200 when PostgreSQL answers within two seconds: without it no role can do anything."""
+    """200 when PostgreSQL answers within two seconds, for without it no role can do anything, and every role takes work."""
     try:
         async with asyncio.timeout(2):
             await pool.fetchval("SELECT 1 /* all tenants: is anybody there */")
@@ -36,7 +36,8 @@ async def ready(pool: Pool) -> Answer:
         METRICS.database.set(0)
         return 503, {"ok": False, "database": type(error).__name__}
     METRICS.database.set(1)
-    return 200, {"ok": True}
+    warming = HEALTH.warming()
+    return (503, {"ok": False, "warming": warming}) if warming else (200, {"ok": True})
 
 
 @contextmanager

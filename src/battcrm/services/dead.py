@@ -21,6 +21,7 @@ from battcrm.transport.door import Door
 from battcrm.transport.registry import manifest_of
 
 EVENT: Final = "event:"
+QUEUE: Final = "queue:"
 
 _LIST: Final = """
 SELECT tenant_id, dead_id, source, reason, context, created_at, settled_at, settled_as, octet_length(payload) AS size
@@ -49,6 +50,9 @@ SELECT 1 FROM consumer_group WHERE consumer = $1 LIMIT 1 /* all tenants: does th
 _MAKE_DUE: Final = """
 UPDATE client_work SET due_at = $3, lease_until = NULL, token = token + 1, attempts = 0, last_error = NULL
 WHERE tenant_id = $1 AND client_id = $2 RETURNING client_id
+"""
+_TO_QUEUE: Final = """
+INSERT INTO queue_task (tenant_id, task_key, bucket, lane, raw, received_at, due_at) VALUES ($1, $2, $3, $4, $5, $6, $6)
 """
 _TENANT: Final = "SELECT tenant_id FROM tenant WHERE tenant_id::text = lower($1) OR slug = $1"
 
@@ -79,7 +83,8 @@ async def find_tenant(pool: Pool, name: str) -> UUID:
 
 class DeadLetters:
     """Sources: `door` (unreadable body), `inbox` (failed processing), `orphan` (refers to a message that never came),
-    `turn` (a client's turn), `event:<consumer>` (an event one consumer could not handle)."""
+    `turn` (a client's turn), `event:<consumer>` (an event one consumer could not handle), `queue:<list>` (a task of a list
+    shared with another system)."""
 
     def __init__(
         self,
@@ -141,6 +146,8 @@ class DeadLetters:
                 await self._to_inbox(connection, letter)
             elif letter.source == "turn":
                 await self._make_due(connection, letter)
+            elif letter.source.startswith(QUEUE):
+                await self._to_queue(connection, letter)
             elif letter.source.startswith(EVENT):
                 await self._to_consumer(connection, letter)
             elif letter.source != "door":
@@ -187,6 +194,15 @@ class DeadLetters:
             _MAKE_DUE, letter.tenant_id, UUID(client), self._clock.now()
         ):
             raise _cannot(letter, "its client is gone")
+
+    async def _to_queue(self, connection: Connection, letter: DeadLetter) -> None:
+        """To the workers of that list, who read it anew; the list itself is not touched."""
+        payload = letter.payload or b""
+        if letter.context.get("size") != len(payload):
+            raise _cannot(letter, "only the first 64 kB of the task were kept")
+        lane, bucket = letter.source.removeprefix(QUEUE), bucket_of(letter.tenant_id)
+        values = (letter.tenant_id, letter.dead_id, bucket, lane, payload, self._clock.now())
+        await connection.execute(_TO_QUEUE, *values)
 
     async def _to_consumer(self, connection: Connection, letter: DeadLetter) -> None:
         """To that consumer alone. It waits for this transaction before it decides whether the event is new to it."""

@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import os
 import signal
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
@@ -60,8 +60,17 @@ def role(name: str) -> Role:
     return run
 
 
-async def run_roles(names: Sequence[str], settings: Settings, *, ready: asyncio.Event | None = None) -> None:
-    """Run roles until SIGTERM or SIGINT; they finish what they hold. A second signal ends the process at once."""
+async def run_roles(
+    names: Sequence[str],
+    settings: Settings,
+    *,
+    ready: asyncio.Event | None = None,
+    others: Mapping[str, Role] | None = None,
+) -> None:
+    """Run roles until SIGTERM or SIGINT; they finish what they hold. A second signal ends the process at once.
+
+    `others`: roles of the caller's own making that `names` may name.
+    """
     configure_logging(settings.log_level, settings.log_format, ",".join(names))
     stop = asyncio.Event()
     _handle_signals(stop)
@@ -73,7 +82,7 @@ async def run_roles(names: Sequence[str], settings: Settings, *, ready: asyncio.
             monitor.serving(settings.metrics_host, settings.metrics_port, lambda: monitor.ready(runtime.pool)),
             _traced(settings, names),
         ):
-            await run_until(stop, runtime, names)
+            await run_until(stop, runtime, names, others)
         log.info("roles.stopped", roles=list(names))
 
 
@@ -87,15 +96,18 @@ def _traced(settings: Settings, names: Sequence[str]) -> Iterator[None]:
         TRACING.stop()
 
 
-async def run_until(stop: asyncio.Event, runtime: Runtime, names: Sequence[str]) -> None:
+async def run_until(
+    stop: asyncio.Event, runtime: Runtime, names: Sequence[str], others: Mapping[str, Role] | None = None
+) -> None:
     """Run roles on an open runtime until `stop` is set or one of them fails."""
+    known = others or {}
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(runtime.wakeups.run(), name="wakeups")]
         tasks.append(group.create_task(Watchdog().run(), name="watchdog"))
         tasks.append(group.create_task(_upkeep(runtime), name="upkeep"))
         exported = backlog.export(runtime.pool, runtime.clock, names, runtime.buckets)
         tasks.append(group.create_task(exported, name="backlog"))
-        tasks += [group.create_task(_call(role(name), runtime), name=name) for name in names]
+        tasks += [group.create_task(_call(known.get(name) or role(name), runtime), name=name) for name in names]
         await stop.wait()
         for task in reversed(tasks):
             task.cancel()

@@ -1,0 +1,1 @@
+"""Moving over from an n8n installation, layer by layer."""
