@@ -22,9 +22,13 @@ from battcrm.kit.errors import BattError
 from battcrm.models.situation import ContextQuery, GraphFacts, Offer, PastAppeal, Quote
 
 _HISTORY_ROWS: Final = 30
+_SCAN: Final = 1000
 _BASKET_DAYS: Final = 540
 _NOT_ABOUT_PRICE: Final = frozenset({"other"})
 _PRICE_EVENTS: Final = frozenset({"price.changed", "repair.recorded"})
+# An event is heard here before the graph has it: what is read meanwhile may be old, and is not kept.
+_PROJECTED_AFTER: Final = 5.0
+_WARM_ENOUGH: Final = 3
 Settings = Callable[[UUID], PricingSettings]
 
 
@@ -49,6 +53,7 @@ class GraphContextReader:
     History, similar appeals and cross-sell come from the graph in one round trip, quotes from PostgreSQL in another,
     at the same time. Each is cached in this process: history for `history_ttl` seconds per client, the rest for
     `shared_ttl` seconds per device; `forget` drops them when an event says so. `graph=None` means there is none.
+    A server that has just started answers slower than `deadline`: await `warm` before the first turn.
     """
 
     def __init__(
@@ -72,16 +77,44 @@ class GraphContextReader:
         self._shared: LocalCache[_Shared] = LocalCache(ttl=shared_ttl, maximum=entries)
         self._devices: LocalCache[Mapping[str, Any]] = LocalCache(ttl=shared_ttl, maximum=entries)
         self._quotes: LocalCache[tuple[Quote, ...]] = LocalCache(ttl=shared_ttl, maximum=entries)
+        self._moving: LocalCache[bool] = LocalCache(ttl=_PROJECTED_AFTER, maximum=entries)
+
+    async def warm(self, *, calls: int = 60) -> bool:
+        """Ask about nobody until answers come well within the deadline: True; or the graph is away or stays slow: False.
+
+        At most `calls` questions of up to five seconds each; raises nothing but cancellation.
+        """
+        if self._graph is None:
+            return False
+        nobody = ContextQuery(UUID(int=0), UUID(int=0), "-", "-", (), None, self._clock.now())
+        parameters = _parameters(nobody, want_history=True, want_shared=True)
+        quick = 0
+        for _ in range(calls):
+            began = self._clock.monotonic()
+            try:
+                await self._graph.read(CONTEXT, parameters, deadline=5.0)
+            except BattError:
+                return False
+            quick = quick + 1 if self._clock.monotonic() - began < self._deadline / 3 else 0
+            if quick == _WARM_ENOUGH:
+                return True
+        return False
 
     def forget(self, event_type: str, tenant_id: UUID, client_ids: tuple[UUID, ...] = ()) -> None:
         """An event happened: drop what it may have changed. Cheap; call it for every event of every tenant."""
+        now = self._clock.monotonic()
         for client_id in client_ids:
             self._histories.drop((tenant_id, client_id))
+            self._keep_out((tenant_id, client_id), now)
         if event_type in _PRICE_EVENTS:
             self._quotes.drop(tenant_id)
         if event_type == "repair.recorded":
             self._shared.drop(tenant_id)
             self._devices.drop(tenant_id)
+            self._keep_out(tenant_id, now)
+
+    def _keep_out(self, group: Hashable, now: float) -> None:
+        self._moving.put(group, group, value=True, now=now, mark=self._moving.mark(group))
 
     def forget_tenant(self, tenant_id: UUID) -> None:
         """The tenant's settings were published, or its price list was imported."""
@@ -144,12 +177,14 @@ class GraphContextReader:
             now = self._clock.monotonic()
             if history is None:
                 history = client.history(row["history"])
-                self._histories.put(owner, owner, history, now, marks[0])
+                if not self._moving.get(owner, now):
+                    self._histories.put(owner, owner, history, now, marks[0])
             if shared is None:
                 shared = _shared(query, row)
-                self._shared.put(shared_key, query.tenant_id, shared, now, marks[1])
-                device = {"similar": row["similar"], "baskets": row["baskets"]}
-                self._devices.put(_device_key(query), query.tenant_id, device, now, marks[2])
+                if not self._moving.get(query.tenant_id, now):
+                    self._shared.put(shared_key, query.tenant_id, shared, now, marks[1])
+                    device = {"similar": row["similar"], "baskets": row["baskets"]}
+                    self._devices.put(_device_key(query), query.tenant_id, device, now, marks[2])
         except BattError as error:
             problems.append(f"graph: {error.code}")
         except Exception as error:  # noqa: BLE001 - a turn must not fail because of what its past looks like
@@ -253,4 +288,5 @@ def _parameters(query: ContextQuery, want_history: bool, want_shared: bool) -> d
         "history": _HISTORY_ROWS,
         "similar": appeal.CANDIDATES,
         "baskets": recommendations.BASKETS,
+        "scan": _SCAN,
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -21,8 +22,12 @@ def key(*parts: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Projected:
-    """A node and its edges as (type, target label, target id); `derived` are nodes that have no row of their own."""
+    """A node and its edges as (type, target label, target id); the rest are nodes that have no row of their own.
 
+    The property `links` is a digest of the edges: one look tells whether those in the graph are still right.
+    """
+
+    tenant_id: str
     id: str
     version: int
     properties: Mapping[str, Any]
@@ -56,7 +61,8 @@ def appeal(row: Mapping[str, Any]) -> Projected:
         "device_class": row["device_class"],
         "repair_types": sorted(row["repair_types"]),
         "part_owner": row["part_owner"],
-        "at": millis(row["touched_at"]),
+        # Not when it was last touched: that moves without an event, and the projection would lag for no use.
+        "at": millis(row["closed_at"] or row["opened_at"]),
         "opened_at": millis(row["opened_at"]),
         "closed_at": _millis(row["closed_at"]),
     }
@@ -138,19 +144,22 @@ def price(row: Mapping[str, Any]) -> Projected:
     )
 
 
-def model_row(brand: str, model: str) -> dict[str, Any]:
+def model_row(tenant_id: str, brand: str, model: str) -> dict[str, Any]:
     """Parameters that merge a Model under its Brand."""
-    return {"id": key(brand, model), "brand": brand, "name": model, "family": family_of(model)}
+    own = {"tenant_id": tenant_id, "id": key(brand, model)}
+    return own | {"brand": brand, "name": model, "family": family_of(model)}
 
 
-def device_row(client_id: str, brand: str, model: str) -> dict[str, Any]:
+def device_row(tenant_id: str, client_id: str, brand: str, model: str) -> dict[str, Any]:
     """Parameters that merge a Device of a client."""
-    return {"id": key(client_id, brand, model), "client": client_id, "model": key(brand, model)}
+    own = {"tenant_id": tenant_id, "id": key(client_id, brand, model)}
+    return own | {"client": client_id, "model": key(brand, model)}
 
 
-def part_row(brand: str, model: str, kind: str) -> dict[str, Any]:
+def part_row(tenant_id: str, brand: str, model: str, kind: str) -> dict[str, Any]:
     """Parameters that merge the Part a repair of that kind puts into a model."""
-    return {"id": key(brand, model, kind), "model": key(brand, model), "repair_type": kind}
+    own = {"tenant_id": tenant_id, "id": key(brand, model, kind)}
+    return own | {"model": key(brand, model), "repair_type": kind}
 
 
 def _node(
@@ -161,14 +170,21 @@ def _node(
     edges: Any,
     **derived: Any,
 ) -> Projected:
+    tenant_id = str(row["tenant_id"])
     body = {
         **{name: value for name, value in properties.items() if value is not None},
-        "tenant_id": str(row["tenant_id"]),
+        "tenant_id": tenant_id,
         "id": str(own_id),
         "kind": kind,
         "version": row["version"],
+        "links": _digest(edges),
     }
-    return Projected(str(own_id), row["version"], body, tuple(edges), **derived)
+    return Projected(tenant_id, str(own_id), row["version"], body, tuple(edges), **derived)
+
+
+def _digest(edges: Iterable[tuple[str, str, str]]) -> str:
+    text = "\x1e".join("\x1f".join(edge) for edge in sorted(edges))
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=6).hexdigest()
 
 
 def _text(value: UUID | None) -> str | None:

@@ -10,26 +10,28 @@ from battcrm.infra.postgres import UNAVAILABLE, Pool, unavailable
 
 ENTITIES: Final = ("client", "appeal", "repair", "price")
 _START: Final = UUID(int=0)
+Key = tuple[UUID, UUID]
+"""Tenant and id of a row."""
 
 _BY_ID: Final[dict[str, LiteralString]] = {
     "client": """
 SELECT tenant_id, client_id, merged_into, version::bigint AS version
-FROM client WHERE tenant_id = $1 AND client_id = ANY($2::uuid[])
+FROM client JOIN unnest($1::uuid[], $2::uuid[]) AS k(tenant_id, client_id) USING (tenant_id, client_id)
 """,
     "appeal": """
 SELECT tenant_id, appeal_id, client_id, number, status, brand, model, device_class, repair_types, part_owner,
   opened_at, touched_at, closed_at, version::bigint AS version
-FROM appeal WHERE tenant_id = $1 AND appeal_id = ANY($2::uuid[])
+FROM appeal JOIN unnest($1::uuid[], $2::uuid[]) AS k(tenant_id, appeal_id) USING (tenant_id, appeal_id)
 """,
     "repair": """
 SELECT tenant_id, repair_id, client_id, appeal_id, brand, model, device_class, repair_types, part_owner,
   labour_amount, part_amount, total_amount, status, opened_at, closed_at, version
-FROM repair_record WHERE tenant_id = $1 AND repair_id = ANY($2::uuid[])
+FROM repair_record JOIN unnest($1::uuid[], $2::uuid[]) AS k(tenant_id, repair_id) USING (tenant_id, repair_id)
 """,
     "price": """
 SELECT tenant_id, price_item_id, brand, model, repair_type, part_name, part_price, labour_price, stock, quality,
   priced_at, currency, active, version
-FROM price_item WHERE tenant_id = $1 AND price_item_id = ANY($2::uuid[])
+FROM price_item JOIN unnest($1::uuid[], $2::uuid[]) AS k(tenant_id, price_item_id) USING (tenant_id, price_item_id)
 """,
 }
 _PAGE: Final[dict[str, LiteralString]] = {
@@ -62,9 +64,9 @@ class Stored:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def by_id(self, entity: str, tenant_id: UUID, ids: Sequence[UUID]) -> list[Any]:
-        """Rows that exist; the rest was erased. Raises Transient."""
-        return await self._fetch(_BY_ID[entity], tenant_id, list(ids))
+    async def by_id(self, entity: str, keys: Sequence[Key]) -> list[Any]:
+        """Rows that exist, of any tenants; the rest was erased. Raises Transient."""
+        return await self._fetch(_BY_ID[entity], [key[0] for key in keys], [key[1] for key in keys])
 
     async def page(self, entity: str, tenant_id: UUID, after: str | None, limit: int) -> list[Any]:
         """The next rows in the order of their id, whose text form sorts alike."""

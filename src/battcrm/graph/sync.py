@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Final, LiteralString, Self, cast
 from uuid import UUID
-from weakref import WeakValueDictionary
 
 from battcrm.events.catalogue import Envelope
 from battcrm.graph import sync_statements as cypher
-from battcrm.graph.projection import PROJECT, Projected, device_row, model_row, part_row
-from battcrm.graph.stored import ENTITIES, Stored
+from battcrm.graph.projection import PROJECT, Projected
+from battcrm.graph.stored import ENTITIES, Key, Stored
+from battcrm.graph.sync_write import Remembered, Written, write_nodes
 from battcrm.infra.neo4j import Graph, Runner, Statement
 
 _ID_FIELDS: Final[Mapping[str, str]] = {
@@ -56,37 +56,38 @@ class EventRef:
 class Projector:
     """Writes what PostgreSQL holds into the graph.
 
-    Every write is guarded by the row's version, so duplicates and late events change nothing. Writers of one tenant
-    take turns inside this process; between processes the graph's transactions and the version guard decide.
+    Every write is guarded by the row's version, so duplicates and late events change nothing. Rows of several tenants
+    share a transaction, each under its own tenant. Writers take turns inside one Projector; between several of them
+    the graph's transactions and the version guard decide.
     """
 
-    def __init__(self, stored: Stored, graph: Graph, *, batch: int = 250) -> None:
+    def __init__(self, stored: Stored, graph: Graph, *, batch: int = 500) -> None:
         self._stored = stored
         self._graph = graph
         self._batch = batch
-        self._locks: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
+        self._turn = asyncio.Lock()
+        self._remembered = Remembered()
 
     async def apply(self, events: Sequence[EventRef]) -> int:
         """Project the rows these events name, as they are now. Returns nodes changed; raises Transient to be retried."""
-        wanted: dict[tuple[UUID, str], dict[UUID, None]] = {}
+        wanted: dict[str, dict[Key, None]] = {entity: {} for entity in ENTITIES}
         for event in events:
             for entity, own_id in event.rows():
-                wanted.setdefault((event.tenant_id, entity), {})[own_id] = None
+                wanted[entity][event.tenant_id, own_id] = None
         changed = 0
-        for (tenant_id, entity), ids in sorted(wanted.items(), key=_turn):
-            changed += await self.refresh(tenant_id, entity, list(ids))
+        for entity in ENTITIES:
+            changed += await self.refresh(entity, list(wanted[entity]))
         return changed
 
-    async def refresh(self, tenant_id: UUID, entity: str, ids: Sequence[UUID], *, force: bool = False) -> int:
-        """Read rows again and project them; ids without a row are erased from the graph."""
+    async def refresh(self, entity: str, keys: Sequence[Key], *, force: bool = False) -> int:
+        """Read rows again and project them; keys without a row are erased from the graph."""
         changed = 0
-        for start in range(0, len(ids), self._batch):
-            part = ids[start : start + self._batch]
-            nodes = [PROJECT[entity](row) for row in await self._stored.by_id(entity, tenant_id, part)]
-            changed += await self.write(tenant_id, entity, nodes, force=force)
-            gone = {str(i) for i in part} - {node.id for node in nodes}
-            if gone:
-                await self.erase(tenant_id, entity, sorted(gone))
+        for start in range(0, len(keys), self._batch):
+            part = keys[start : start + self._batch]
+            nodes = [PROJECT[entity](row) for row in await self._stored.by_id(entity, part)]
+            changed += await self.write(entity, nodes, force=force)
+            found = {node.id for node in nodes}
+            await self.erase(entity, [(str(tenant), str(own)) for tenant, own in part if str(own) not in found])
         return changed
 
     async def rebuild(self, tenant_id: UUID, progress: Progress | None = None) -> int:
@@ -97,7 +98,7 @@ class Projector:
             done = 0
             while page := await self._stored.page(entity, tenant_id, after, self._batch):
                 nodes = [PROJECT[entity](row) for row in page]
-                await self.write(tenant_id, entity, nodes, force=True)
+                await self.write(entity, nodes, force=True)
                 after = nodes[-1].id
                 done += len(nodes)
                 if progress is not None:
@@ -114,71 +115,36 @@ class Projector:
             after = tenants[-1]
         return total
 
-    async def write(self, tenant_id: UUID, entity: str, nodes: Sequence[Projected], *, force: bool = False) -> int:
+    async def write(self, entity: str, nodes: Sequence[Projected], *, force: bool = False) -> int:
         """Upsert nodes with their edges in one transaction. Returns how many were newer than the graph."""
         if not nodes:
             return 0
 
-        async def work(run: Runner) -> int:
-            return await _write(run, str(tenant_id), entity, nodes, force=force)
+        async def work(run: Runner) -> Written:
+            return await write_nodes(run, entity, nodes, force=force, known=() if force else self._remembered)
 
-        async with self._lock(tenant_id):
-            return int(await self._graph.transact(work, merges=True))
+        async with self._turn:
+            written = cast("Written", await self._graph.transact(work, merges=True))
+            self._remembered.add(written.made)
+        return written.changed
 
-    async def erase(self, tenant_id: UUID, entity: str, ids: Sequence[str]) -> None:
-        """Remove nodes and their edges; a client takes the devices along."""
-        parameters = {"tenant_id": str(tenant_id), "ids": list(ids)}
-        async with self._lock(tenant_id):
-            await self._graph.write([Statement(cypher.ERASE[entity], parameters)])
+    async def erase(self, entity: str, keys: Sequence[tuple[str, str]]) -> None:
+        """Remove nodes (tenant, id) and their edges; a client takes the devices along."""
+        await self._run(keys, cypher.ERASE[entity])
 
-    async def distrust(self, tenant_id: UUID, entity: str, ids: Sequence[str]) -> None:
+    async def distrust(self, entity: str, keys: Sequence[tuple[str, str]]) -> None:
         """Forget the versions of nodes, so that the next refresh writes them whatever they claimed."""
-        parameters = {"tenant_id": str(tenant_id), "ids": list(ids)}
-        async with self._lock(tenant_id):
-            await self._graph.write([Statement(cypher.RESET[entity], parameters)])
+        await self._run(keys, cypher.RESET[entity])
 
     async def prune(self, tenant_id: UUID) -> None:
         """Remove devices, parts, models and brands that nothing points to any more."""
         parameters = {"tenant_id": str(tenant_id)}
-        async with self._lock(tenant_id):
+        async with self._turn:
+            self._remembered.clear()
             await self._graph.write([Statement(text, parameters) for text in cypher.PRUNE])
 
-    def _lock(self, tenant_id: UUID) -> asyncio.Lock:
-        lock = self._locks.get(tenant_id)
-        if lock is None:
-            lock = self._locks[tenant_id] = asyncio.Lock()
-        return lock
-
-
-async def _write(run: Runner, tenant_id: str, entity: str, nodes: Sequence[Projected], *, force: bool) -> int:
-    rows = [{"id": n.id, "version": n.version, "properties": dict(n.properties)} for n in nodes]
-    applied = await run(cypher.UPSERT[entity], {"tenant_id": tenant_id, "rows": rows, "force": force})
-    newer = {row["id"] for row in applied}
-    fresh = [node for node in nodes if node.id in newer]
-    if not fresh:
-        return 0
-    derived: tuple[tuple[Any, list[dict[str, Any]]], ...] = (
-        (cypher.MODELS, [model_row(*key) for key in _distinct(n.models for n in fresh)]),
-        (cypher.DEVICES, [device_row(*key) for key in _distinct(n.devices for n in fresh)]),
-        (cypher.PARTS, [part_row(*key) for key in _distinct(n.parts for n in fresh)]),
-    )
-    for text, values in derived:
-        if values:
-            await run(text, {"tenant_id": tenant_id, "rows": values})
-    linked = [row["id"] for row in applied if row["known"]]
-    if linked:
-        await run(cypher.UNLINK[entity], {"tenant_id": tenant_id, "ids": linked})
-    for (owner, kind), text in cypher.LINK.items():
-        links = [{"id": n.id, "target": target} for n in fresh for edge, _, target in n.edges if edge == kind]
-        if owner == entity and links:
-            await run(text, {"tenant_id": tenant_id, "rows": links})
-    return len(fresh)
-
-
-def _distinct(groups: Iterable[Iterable[Any]]) -> list[Any]:
-    return list(dict.fromkeys(item for group in groups for item in group))
-
-
-def _turn(item: tuple[tuple[UUID, str], Any]) -> tuple[UUID, int]:
-    (tenant_id, entity), _ = item
-    return tenant_id, ENTITIES.index(entity)
+    async def _run(self, keys: Sequence[tuple[str, str]], text: LiteralString) -> None:
+        rows = [{"tenant_id": tenant, "id": own} for tenant, own in keys]
+        if rows:
+            async with self._turn:
+                await self._graph.write([Statement(text, {"rows": rows})])

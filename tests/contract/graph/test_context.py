@@ -25,13 +25,10 @@ async def test_history_spans_merged_clients_and_tells_each_thing_once(
 ) -> None:
     oldest = await rows.client()
     await rows.client()
-    middle, survivor = await rows.client(merged_into=None), await rows.client()
-    await rows.pool.execute(
-        "UPDATE client SET merged_into = $3 WHERE tenant_id = $1 AND client_id = $2", rows.tenant_id, oldest, middle
-    )
-    await rows.pool.execute(
-        "UPDATE client SET merged_into = $3 WHERE tenant_id = $1 AND client_id = $2", rows.tenant_id, middle, survivor
-    )
+    middle, survivor = await rows.client(), await rows.client()
+    merge = "UPDATE client SET merged_into = $3 WHERE tenant_id = $1 AND client_id = $2"
+    for merged in (oldest, middle):
+        await rows.pool.execute(merge, rows.tenant_id, merged, survivor)
     appeal = await rows.appeal(oldest, 1, status="done")
     await rows.repair(20, client_id=oldest, appeal_id=appeal)
     loose = await rows.repair(40, client_id=middle, model="iPhone 12")

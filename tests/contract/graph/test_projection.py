@@ -87,9 +87,9 @@ async def test_an_older_row_never_overwrites_a_newer_one(bolt: Graph, rows: Rows
     (stored,) = await rows.pool.fetch("SELECT * FROM appeal WHERE tenant_id = $1", rows.tenant_id)
     old = dict(stored)
     new = old | {"version": 2, "model": "iPhone 14", "status": "agreed"}
-    await projector.write(rows.tenant_id, "appeal", [PROJECT["appeal"](new)])
-    assert await projector.write(rows.tenant_id, "appeal", [PROJECT["appeal"](old)]) == 0
-    assert await projector.write(rows.tenant_id, "appeal", [PROJECT["appeal"](old)], force=True) == 0
+    await projector.write("appeal", [PROJECT["appeal"](new)])
+    assert await projector.write("appeal", [PROJECT["appeal"](old)]) == 0
+    assert await projector.write("appeal", [PROJECT["appeal"](old)], force=True) == 0
     found = await bolt.read(
         "MATCH (a:Appeal {tenant_id: $tenant_id})-[:ABOUT]->(m) RETURN a.id AS id, a.status AS status, m.name AS name",
         {"tenant_id": str(rows.tenant_id)},
