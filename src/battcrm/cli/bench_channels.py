@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from pathlib import Path
@@ -10,44 +9,40 @@ from typing import Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from battcrm.cli.dev import with_bar
 
 
 def bench_all(
-    *,
-    rate: float,
-    seconds: float,
+    rate: float | None,
+    seconds: float | None,
     llm_share: float,
-    tenants: int,
+    tenants: int | None,
     seed: int,
+    trouble: tuple[float, float],
+    *,
     graph: bool,
-    outage: float,
-    errors: float,
     logs: str,
     as_json: bool,
 ) -> None:
-    """Exit 1 if a message was lost or doubled, or a send's outcome is unknown without a cause."""
+    """`trouble` = seconds of an outage, share of errors. Exit 1 if a message was lost or doubled, or a send's outcome is
+    unknown without a cause."""
     from battcrm.devkit.bench.channels import Options, run
     from battcrm.devkit.bench.channels_report import failed
 
     options = Options(
-        rate=rate,
-        seconds=seconds,
+        rate=rate or 24.0,
+        seconds=seconds or 120.0,
         seed=seed,
-        tenants=tenants,
+        tenants=tenants or 4,
         graph=graph,
         model_share=llm_share,
-        outage=outage,
-        errors=errors,
+        outage=trouble[0],
+        errors=trouble[1],
         logs=Path(logs) if logs else None,
     )
-    bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True), transient=True
-    )
-    with bar:
-        task = bar.add_task("bench", total=1.0)
-        report = asyncio.run(run(options, lambda text, share: bar.update(task, description=text, completed=share)))
+    report = with_bar(lambda progress: run(options, progress))
     if as_json:
         sys.stdout.write(json.dumps(report, ensure_ascii=False) + "\n")
     else:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from battcrm.devkit.bench.runner import Options
 
 
 def bench(
@@ -27,51 +31,49 @@ def bench(
     graph: Annotated[bool, typer.Option(help="Run the graph server.")] = True,
     profile: Annotated[str, typer.Option(help="Write a py-spy flame graph of the worker to this file.")] = "",
     logs: Annotated[str, typer.Option(help="Keep the processes' logs in this folder.")] = "",
-    channels: Annotated[
-        str, typer.Option(help="`all`: every messenger at once, with duplicates, platform errors and outages.")
-    ] = "telegram",
+    channels: Annotated[str, typer.Option(help="all = every messenger, with errors and outages.")] = "telegram",
     outage: Annotated[float, typer.Option(help="Over all channels: seconds that one platform is away.")] = 60.0,
     errors: Annotated[float, typer.Option(help="Over all channels: share of sends that go wrong.")] = 0.02,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure throughput and latency end to end on throw-away servers; exit 1 if anything was lost or doubled."""
-    if channels not in ("all", "telegram"):
-        raise typer.BadParameter("must be all or telegram", param_hint="--channels")
     if channels == "all":
         from battcrm.cli.bench_channels import bench_all
 
-        bench_all(
-            rate=rate or 24.0,
-            seconds=seconds or 120.0,
-            llm_share=llm_share,
-            tenants=tenants or 4,
-            seed=seed,
-            graph=graph,
-            outage=outage,
-            errors=errors,
-            logs=logs,
-            as_json=as_json,
-        )
-        return
-    from battcrm.devkit.bench.runner import Options, run
-    from battcrm.devkit.bench.world import Shape
+        bench_all(rate, seconds, llm_share, tenants, seed, (outage, errors), graph=graph, logs=logs, as_json=as_json)
+    elif channels == "telegram":
+        from battcrm.devkit.bench.runner import Options
+        from battcrm.devkit.bench.world import Shape
 
-    shape = Shape(tenants=tenants or 200, graph=graph, model=llm_share > 0, workers=workers, debounce=debounce)
-    options = Options(
-        rate or 170.0, seconds or 60.0, seed, shape, llm_share, warmup, profile=_path(profile), logs=_path(logs)
-    )
-    bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True), transient=True
-    )
-    with bar:
-        task = bar.add_task("bench", total=1.0)
-        report = asyncio.run(run(options, lambda text, share: bar.update(task, description=text, completed=share)))
+        shape = Shape(tenants=tenants or 200, graph=graph, model=llm_share > 0, workers=workers, debounce=debounce)
+        pace = (rate or 170.0, seconds or 60.0)
+        _bench(
+            Options(*pace, seed, shape, llm_share, warmup, profile=_path(profile), logs=_path(logs)), as_json=as_json
+        )
+    else:
+        raise typer.BadParameter("must be all or telegram", param_hint="--channels")
+
+
+def _bench(options: Options, *, as_json: bool) -> None:
+    from battcrm.devkit.bench.runner import run
+
+    report = with_bar(lambda progress: run(options, progress))
     if as_json:
         sys.stdout.write(json.dumps(report, ensure_ascii=False) + "\n")
     else:
         _print(report)
     if report["lost"] or report["duplicated"]:
         raise typer.Exit(1)
+
+
+def with_bar(work: Callable[[Callable[[str, float], None]], Coroutine[Any, Any, dict[str, Any]]]) -> dict[str, Any]:
+    """Run a bench under a bar on standard error; its report."""
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True), transient=True
+    )
+    with bar:
+        task = bar.add_task("bench", total=1.0)
+        return asyncio.run(work(lambda text, share: bar.update(task, description=text, completed=share)))
 
 
 def _path(text: str) -> Path | None:
