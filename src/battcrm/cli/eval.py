@@ -101,6 +101,13 @@ def _print(report: dict[str, Any]) -> None:
         f"{report['n']} dialogues  exact {report['exact_match']:.1%}  LLM-free {report['llm_free_share']:.1%}  "
         f"{report['us_per_message']:.0f} µs/message  calibration error {report['ece']:.3f}"
     )
+    if "model" in report:
+        model = report["model"]
+        typer.echo(
+            f"model at {model['gateway']}: {model['turns_asked']} turns asked, {model['calls']} calls, "
+            f"{model['right']} of {model['claimed']} of its facts right, failed {model['failed'] or 'none'}, "
+            f"{model['seconds']:.1f} s"
+        )
     typer.echo(f"{'field':<14}{'precision':>10}{'recall':>10}{'F1':>10}{'support':>10}")
     for name, value in report["fields"].items():
         numbers = "".join(f"{value[key]:>10.3f}" for key in ("precision", "recall", "f1"))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Protocol
 
 from battcrm.extraction.dispatcher import Context
 from battcrm.extraction.evaluation.calibration import calibration_error, reliability
 from battcrm.extraction.evaluation.dataset import Example
 from battcrm.extraction.evaluation.score import Outcome, Score
 from battcrm.extraction.state import advance
-from battcrm.models.facts import Hypothesis, Reading
+from battcrm.models.facts import Completion, Hypothesis, Method, Reading
+
+AT_ONCE: Final = 32
+"""Dialogues under way at once in model mode."""
 
 
 class Reads(Protocol):
@@ -30,7 +35,25 @@ class Asked:
     options: tuple[str, ...] = ()
 
 
-Complete = Callable[[Sequence[str], Reading, Context], Awaitable[Reading]]
+Complete = Callable[[Sequence[str], Reading, Context], Awaitable[Completion]]
+
+
+@dataclass(slots=True)
+class ModelUse:
+    """What the model was asked in a run: turns that needed it, calls that reached a provider, and how they ended."""
+
+    asked: int = 0
+    calls: int = 0
+    cost_microrub: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+
+    def add(self, done: Completion) -> None:
+        """Count one turn that was asked about."""
+        self.asked += 1
+        self.calls += done.calls
+        self.cost_microrub += done.cost_microrub
+        if done.failed is not None:
+            self.failed[done.failed] += 1
 
 
 def read_dialogue(reader: Reads, example: Example) -> Outcome:
@@ -45,7 +68,7 @@ def read_dialogue(reader: Reads, example: Example) -> Outcome:
     return Outcome(example, known, needed)
 
 
-async def read_dialogue_with_model(reader: Reads, complete: Complete, example: Example) -> Outcome:
+async def read_dialogue_with_model(reader: Reads, complete: Complete, example: Example, use: ModelUse) -> Outcome:
     """The same, with a model call for every turn that leaves fields open."""
     known: tuple[Hypothesis, ...] = ()
     needed = False
@@ -54,7 +77,9 @@ async def read_dialogue_with_model(reader: Reads, complete: Complete, example: E
         reading = reader.read(turn.texts, context)
         if reading.open_fields:
             needed = True
-            reading = await complete(turn.texts, reading, context)
+            done = await complete(turn.texts, reading, context)
+            use.add(done)
+            reading = done.reading
         known = advance(known, reading)
     return Outcome(example, known, needed)
 
@@ -73,10 +98,32 @@ def evaluate(reader: Reads, examples: Sequence[Example]) -> dict[str, Any]:
 
 
 async def evaluate_with_model(reader: Reads, complete: Complete, examples: Sequence[Example]) -> dict[str, Any]:
-    """The report of model mode; time includes the calls."""
-    started = time.perf_counter()
-    outcomes = [await read_dialogue_with_model(reader, complete, example) for example in examples]
-    return report(outcomes, time.perf_counter() - started)
+    """The report of model mode. Microseconds are processor time, as in rules mode; `model` tells of calls and waiting.
+
+    `llm_free_share` is over all dialogues: no call was made, and every field that was acted on was right. What the
+    model itself contributed is `model.claimed` and `model.right`: facts it gave above the acting threshold.
+    """
+    use, room = ModelUse(), asyncio.Semaphore(AT_ONCE)
+
+    async def one(example: Example) -> Outcome:
+        async with room:
+            return await read_dialogue_with_model(reader, complete, example, use)
+
+    clock, began = time.process_time(), time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(example)) for example in examples]
+    found = report([task.result() for task in tasks], time.process_time() - clock)
+    own = found["methods"].get(Method.MODEL, {"claimed": 0, "right": 0})
+    found["model"] = {
+        "turns_asked": use.asked,
+        "calls": use.calls,
+        "failed": dict(sorted(use.failed.items())),
+        "claimed": own["claimed"],
+        "right": own["right"],
+        "cost_microrub": use.cost_microrub,
+        "seconds": round(time.perf_counter() - began, 3),
+    }
+    return found
 
 
 def report(outcomes: Sequence[Outcome], elapsed: float) -> dict[str, Any]:
@@ -94,6 +141,9 @@ def report(outcomes: Sequence[Outcome], elapsed: float) -> dict[str, Any]:
         "fields": {name: count.as_dict() for name, count in score.counts.items()},
         "errors": [asdict(miss) for miss in score.misses],
         "needed_model": round(sum(outcome.needed_model for outcome in outcomes) / n, 4),
+        "methods": {
+            name: {"claimed": count.tp + count.fp, "right": count.tp} for name, count in sorted(score.methods.items())
+        },
         "ece": calibration_error(score.points),
         "reliability": [asdict(item) for item in reliability(score.points)],
         "confusions": {

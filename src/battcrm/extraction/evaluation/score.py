@@ -59,7 +59,10 @@ class Count:
 
 @dataclass(slots=True)
 class Score:
-    """Sums over dialogues. `points` are (confidence, right) of every fact that was claimed and could be judged."""
+    """Sums over dialogues. `points` are (confidence, right) of every fact that was claimed and could be judged.
+
+    `methods` counts the acted facts by how they were found: right ones as `tp`, wrong ones as `fp`.
+    """
 
     n: int = 0
     exact: int = 0
@@ -68,6 +71,7 @@ class Score:
     misses: list[Miss] = field(default_factory=list)
     points: list[tuple[float, bool]] = field(default_factory=list)
     confusions: dict[str, Counter[tuple[str, str]]] = field(default_factory=dict)
+    methods: dict[str, Count] = field(default_factory=dict)
 
     def add(self, outcome: Outcome) -> None:
         """Count one dialogue."""
@@ -93,6 +97,10 @@ class Score:
         count = self.counts[what]
         shapes = set(wanted.values())
         extra = [fact for fact in facts if canonical(fact.value, what) not in shapes]
+        for fact in facts:
+            by_method = self.methods.setdefault(fact.method.value, Count())
+            right = canonical(fact.value, what) in shapes
+            by_method.tp, by_method.fp = by_method.tp + right, by_method.fp + (not right)
         claimed = {canonical(fact.value, what) for fact in facts}
         missing = [value for value, shape in wanted.items() if shape not in claimed]
         count.tp += len(wanted) - len(missing)
