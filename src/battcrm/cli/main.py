@@ -38,6 +38,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "doctor": Entry("battcrm.cli.doctor:doctor", "Check this installation and say how to mend it."),
     "migrate": Entry("battcrm.cli.migrate:migrate", "Bring the database to the newest schema."),
     "run": Entry("battcrm.cli.run:run", "Run one role, or all of them in one process."),
+    "top": Entry("battcrm.cli.top:top", "Watch rates, queues, errors, cost, processes and tenants live."),
     "tenant": Entry("battcrm.cli.tenant:app", "Tenants and their configuration."),
     "channel": Entry("battcrm.cli.channel:app", "Messenger accounts of a tenant."),
     "operator": Entry("battcrm.cli.operator:app", "Take over, answer and hand back dialogues."),
@@ -48,6 +49,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "eval": Entry("battcrm.cli.eval:app", "Measure extraction on labelled messages."),
     "parse": Entry("battcrm.cli.parse:parse", "Show a webhook body as Unified Messages."),
     "bench": Entry("battcrm.cli.dev:bench", "Measure throughput and latency end to end."),
+    "bench-queue": Entry("battcrm.cli.bench_queue:bench_queue", "Measure the AI worker on a list that n8n fills."),
     "script": Entry("battcrm.cli.dev:script", "Play dialogue scripts against the real pipeline."),
 }
 
