@@ -39,6 +39,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "migrate": Entry("battcrm.cli.migrate:migrate", "Bring the database to the newest schema."),
     "run": Entry("battcrm.cli.run:run", "Run one role, or all of them in one process."),
     "top": Entry("battcrm.cli.top:top", "Watch rates, queues, errors, cost, processes and tenants live."),
+    "top": Entry("battcrm.cli.top:top", "Watch rates, queues, errors, cost, processes and tenants live."),
     "tenant": Entry("battcrm.cli.tenant:app", "Tenants and their configuration."),
     "channel": Entry("battcrm.cli.channel:app", "Messenger accounts of a tenant."),
     "operator": Entry("battcrm.cli.operator:app", "Take over, answer and hand back dialogues."),
