@@ -25,7 +25,7 @@ from tests.contract.channels.test_inbound import JUNK, differences, mutated, pat
 
 HERE: Final = Path(__file__).parent
 SAMPLES: Final = HERE.parents[1] / "data" / "messengers"
-CHANNELS: Final = tuple(c for c in ("telegram", "vk", "whatsapp", "avito", "max") if (HERE / f"{c}.yaml").exists())
+CHANNELS: Final = ("telegram", "vk", "whatsapp", "avito", "max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def test_body_means(channel: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(data=st.data())
 def test_damaged_bodies_raise_nothing_but_invalid(channel: str, data: st.DataObject) -> None:
     body = cases(channel)[data.draw(st.sampled_from(list(cases(channel))))].body
