@@ -75,7 +75,18 @@ def _measured(options: QueueOptions) -> dict[str, Any]:
 
 def _print(report: dict[str, Any]) -> None:
     table = Table("what", "value", title="tasks")
-    for name in ("offered_per_s", "done_per_s", "pushed", "done", "lost", "dead", "waiting", "llm_calls", "kills"):
+    for name in (
+        "offered_per_s",
+        "done_per_s",
+        "pushed",
+        "done",
+        "lost",
+        "dead",
+        "waiting",
+        "degraded",
+        "llm_calls",
+        "kills",
+    ):
         table.add_row(name, str(report[name]))
     for name, value in report["latency_ms"].items():
         table.add_row(f"latency {name}, ms", str(value))

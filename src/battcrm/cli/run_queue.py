@@ -12,10 +12,6 @@ from typing import Final
 import structlog
 from redis.asyncio import Redis
 
-from battcrm.extraction.dispatcher import RuleExtractor
-from battcrm.extraction.gazetteer.catalogue import Catalogue
-from battcrm.extraction.llm_call import ModelReader
-from battcrm.extraction.normalise_morph import warm_up
 from battcrm.extraction.thresholds import ACT
 from battcrm.infra.health import HEALTH
 from battcrm.infra.postgres import UNAVAILABLE, Pool, open_pool
@@ -31,10 +27,9 @@ from battcrm.migration.queue.tenants import TenantNames
 from battcrm.migration.queue.worker import QueueWorker, Reading
 from battcrm.services.tenants import Tenants
 from battcrm.settings import Settings
-from battcrm.workers.layers import open_chat, settle_memory
+from battcrm.workers.reading import opened_reading
 from battcrm.workers.runtime import Runtime
 from battcrm.workers.supervise import run_roles
-from battcrm.workers.warm import warm_reading
 
 log = structlog.get_logger(__name__)
 ROLE: Final = "ai-queue"
@@ -100,8 +95,9 @@ async def bridge(runtime: Runtime, options: QueueOptions) -> AsyncIterator[Bridg
         store = TaskStore(runtime.pool, runtime.clock, runtime.ids, options.lane, target, results)
         source = _source(_redis(stack, runtime, options), runtime, options)
         intake = Intake(source, store, names, settings.fields, runtime.clock, runtime.wakeups)
-        reading = await _reading(stack, runtime)
-        resumer = Resumer(runtime.http, runtime.clock, settings.resume) if not options.shadow else None
+        reading = Reading(await stack.enter_async_context(opened_reading(runtime)), ACT)
+        wakes = settings.resume.hosts and not options.shadow
+        resumer = Resumer(runtime.http, runtime.clock, settings.resume) if wakes else None
         worker = QueueWorker(
             runtime.pool,
             runtime.clock,
@@ -142,18 +138,6 @@ async def _results(stack: AsyncExitStack, options: QueueOptions) -> Pool | None:
         raise Permanent(f"cannot connect to the results' PostgreSQL: {error}", code="database") from error
     stack.push_async_callback(pool.close)
     return pool
-
-
-async def _reading(stack: AsyncExitStack, runtime: Runtime) -> Reading:
-    catalogue = Catalogue.load()
-    warm_up()
-    settle_memory()
-    chat = open_chat(runtime)
-    if chat is not None:
-        stack.push_async_callback(chat.aclose)
-    extractor = RuleExtractor(catalogue, ModelReader(chat, catalogue) if chat is not None else None)
-    await warm_reading(extractor)
-    return Reading(extractor, ACT)
 
 
 def with_in_flight(settings: Settings, concurrency: int) -> Settings:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from battcrm.events.tail import Tail
 from battcrm.graph.context import GraphContextReader
 from battcrm.graph.follow import EVENT_TYPES, forget
+from battcrm.infra.health import HEALTH
 from battcrm.kit.errors import Invalid
 from battcrm.pipeline.ai_worker import AiWorker
 from battcrm.pipeline.turn import Layers, TurnEngine
@@ -14,6 +16,9 @@ from battcrm.pipeline.turn_commit import TurnCommitter
 from battcrm.pipeline.turn_load import TurnLoader
 from battcrm.workers.layers import core_layers
 from battcrm.workers.runtime import Runtime
+from battcrm.workers.warm import warm_up
+
+_ROLE: Final = "ai-worker"
 
 
 def build(runtime: Runtime, layers: Layers) -> AiWorker:
@@ -30,11 +35,17 @@ def build(runtime: Runtime, layers: Layers) -> AiWorker:
 
 
 async def run(runtime: Runtime) -> None:
-    """Run turns until cancelled."""
-    async with core_layers(runtime) as layers, asyncio.TaskGroup() as group:
-        if runtime.redis is not None and isinstance(layers.graph, GraphContextReader):
-            group.create_task(_watch(runtime, layers.graph).run())
-        await build(runtime, layers).run()
+    """Run turns until cancelled; the first is claimed when everything that turns use has been warmed up."""
+    HEALTH.starting(_ROLE)
+    try:
+        async with core_layers(runtime) as layers, asyncio.TaskGroup() as group:
+            if runtime.redis is not None and isinstance(layers.graph, GraphContextReader):
+                group.create_task(_watch(runtime, layers.graph).run())
+            await warm_up(runtime, layers)
+            HEALTH.started(_ROLE)
+            await build(runtime, layers).run()
+    finally:
+        HEALTH.started(_ROLE)
 
 
 def _watch(runtime: Runtime, reader: GraphContextReader) -> Tail:

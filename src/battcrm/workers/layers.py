@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -29,6 +28,7 @@ from battcrm.response.generator import TemplateComposer
 from battcrm.response.router import RuleResponseRouter
 from battcrm.response.settings import ResponseSettings
 from battcrm.transport.registry import manifest_of
+from battcrm.workers.reading import settle_memory
 from battcrm.workers.runtime import Runtime
 
 
@@ -36,14 +36,6 @@ def load_sections() -> None:
     """Every layer's section of the tenant document is registered once this module has been imported."""
     for name in ("battcrm.pipeline.settings", "battcrm.pipeline.intents", "battcrm.models.calls"):
         importlib.import_module(name)
-
-
-def settle_memory() -> None:
-    """Take what was loaded for good out of the collector's sight: scanning a dictionary of words again and again
-    stops the loop for tens of milliseconds."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
 
 
 _PRICING: Final = PricingSettings()

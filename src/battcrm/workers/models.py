@@ -15,8 +15,10 @@ from battcrm.workers.runtime import Runtime
 _MICRO: Final = 1_000_000
 
 
-def chat_call(runtime: Runtime) -> JsonChat:
+def chat_call(runtime: Runtime, *, shared: bool = True) -> JsonChat:
     """The ladder as extraction's ChatCall. Loads the vendor's library: call it only when a key is configured.
+
+    `shared`: equal questions share an answer between processes, over Redis, and not only in this one.
 
     Close it with `aclose` before the runtime's pool: the last ledger rows are written then.
     """
@@ -31,4 +33,5 @@ def chat_call(runtime: Runtime) -> JsonChat:
     books = Bookkeeping(
         PostgresCallLog(runtime.pool, later), runtime.ids, PostgresBudget(runtime.pool, later), limit_of
     )
-    return JsonChat(ladder(runtime.settings, runtime.clock, books, runtime.redis), later)
+    store = runtime.redis if shared else None
+    return JsonChat(ladder(runtime.settings, runtime.clock, books, store), later)

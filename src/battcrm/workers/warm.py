@@ -14,26 +14,17 @@ import structlog
 from battcrm.graph.context import GraphContextReader
 from battcrm.infra.due import NO_TENANT, Claim
 from battcrm.infra.postgres import UNAVAILABLE
-from battcrm.pipeline.ports import Extractor, ReadingContext
 from battcrm.pipeline.turn import Layers
 from battcrm.pipeline.turn_load import TurnLoader
 from battcrm.response.engine import builtin, builtin_keys
 from battcrm.response.text import LANGUAGES
+from battcrm.workers.reading import warm_reading
 from battcrm.workers.runtime import Runtime
 
 log = structlog.get_logger(__name__)
 _CONNECTIONS: Final = 2
 # A graph that stays slow for so long is no reason to keep clients waiting: turns go on without it.
 _GRAPH_S: Final = 20.0
-# One of each kind of path through the rules: Cyrillic, Latin, a slip of the layout, a code, a question, two devices.
-_TEXTS: Final = (
-    "здравствуйте, сколько стоит поменять экран на айфон 13 про?",
-    "razbil ekran na redmi note 10 pro, skolko stoit",
-    "ghbdtn, rfr ltkf",
-    "SM-A525F не заряжается, запчасть своя",
-    "мой заказ 1245 готов?",
-    "ноут асус греется, а ещё у самокат ниндзя не крутит колесо",
-)
 
 
 async def warm_up(runtime: Runtime, layers: Layers) -> None:
@@ -46,13 +37,6 @@ async def warm_up(runtime: Runtime, layers: Layers) -> None:
     await warm_statements(runtime)
     if isinstance(layers.graph, GraphContextReader) and runtime.endpoints.neo4j_url is not None:
         await _warm_graph(layers.graph)
-
-
-async def warm_reading(extractor: Extractor) -> None:
-    """Dictionaries and tables of rules are loaded; other tasks run between the texts."""
-    for text in _TEXTS:
-        extractor.read((text,), ReadingContext(NO_TENANT))
-        await asyncio.sleep(0)
 
 
 async def warm_statements(runtime: Runtime) -> None:

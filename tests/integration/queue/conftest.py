@@ -42,7 +42,8 @@ class Place:
 
     async def rows(self, table: str = "ai_extraction_result") -> list[Mapping[str, Any]]:
         """Everything in a table, by task."""
-        return await self.runtime.pool.fetch(f'SELECT * FROM "{table}" ORDER BY task_id')
+        rows = await self.runtime.pool.fetch(f'SELECT * FROM "{table}" ORDER BY task_id')
+        return [dict(row) for row in rows]
 
     async def dead(self) -> list[tuple[str, str]]:
         """Sources and reasons of the dead letters."""
@@ -56,7 +57,7 @@ class Place:
 
     async def keys(self) -> set[bytes]:
         """Every key in Redis."""
-        return set(await self.redis.keys("*"))
+        return {key for key in await self.redis.keys("*") if isinstance(key, bytes)}
 
 
 @asynccontextmanager

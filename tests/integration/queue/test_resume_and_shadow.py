@@ -90,6 +90,13 @@ async def test_address_that_is_not_allowed_is_never_asked(place: Place, n8n: Wai
     assert dead[1] == "the resume address is not allowed: its path is not in resume.paths"
 
 
+async def test_without_allowed_hosts_nobody_is_woken(place: Place, n8n: Waiting) -> None:
+    await place.push({"id": 1, "text": PLAIN, "resume_url": f"http://{n8n.url}/webhook-waiting/12"})
+    async with bridged(place, options()) as built:
+        await pump(built)
+    assert (n8n.got, len(await place.rows()), await place.dead(), await place.waiting()) == ([], 1, [], 0)
+
+
 def letters(place: Place) -> DeadLetters:
     runtime = place.runtime
     door = Door(runtime.pool, runtime.clock, runtime.ids, runtime.wakeups)

@@ -41,6 +41,7 @@ _WORKER: Final = "worker"
 _DONE: Final = "SELECT task_id, finished_at FROM ai_extraction_result WHERE tenant_id IS NOT NULL"
 _WAITING: Final = "SELECT count(*) FROM queue_task WHERE tenant_id IS NOT NULL"
 _DEAD: Final = "SELECT count(*) FROM dead_letter WHERE tenant_id IS NOT NULL"
+_DEGRADED: Final = "SELECT count(*) FROM ai_extraction_result WHERE tenant_id IS NOT NULL AND failed IS NOT NULL"
 _CALLS: Final = "SELECT count(*) FROM llm_call WHERE tenant_id IS NOT NULL"
 _SETTINGS: Final = """
 SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit', 'server_version')
@@ -249,6 +250,7 @@ async def _report(world: _World, ended: datetime, drained: float) -> dict[str, A
         "waiting": waiting,
         "done_per_s": round(during / options.seconds, 1),
         "latency_ms": percentiles(sorted(took.values())),
+        "degraded": await world.pool.fetchval(_DEGRADED),
         "llm_calls": await world.pool.fetchval(_CALLS),
         "kills": world.killed,
         "worker_rss_mb": round(world.rss_mb, 1),
