@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from battcrm.devkit.faults.bench import Bench, Shop
 from battcrm.devkit.faults.messenger import Messenger, event
+from battcrm.devkit.faults.pool import Fault
 from battcrm.models.unified_codec import decode
 from tests.faults.test_door_rules import ALL_ROLES, BLOCKED, work
 from tests.support.waiting import eventually
 
+_APPEAL = """
+INSERT INTO appeal (tenant_id, appeal_id, client_id, dialog_id, episode_id, number, status, control, opened_at, touched_at,
+  version) SELECT d.tenant_id, $1, i.client_id, d.dialog_id, $2, 1, 'collecting', $3, $4, $4, 1
+FROM dialog d JOIN identity i USING (tenant_id, identity_id)
+"""
 TEXTS = "SELECT text FROM message WHERE direction = 'in' ORDER BY seq"
 
 
@@ -162,8 +169,6 @@ async def test_an_echo_with_our_reference_settles_what_was_unknown(world: Bench)
 
 
 async def test_a_group_chat_is_stored_and_never_answered(world: Bench) -> None:
-    from dataclasses import replace
-
     from battcrm.models.unified import Conversation
 
     shop = await world.shop()
@@ -200,3 +205,77 @@ async def test_a_role_without_work_takes_nothing(world: Bench, name: str) -> Non
     await world.shop()
     assert await world.step(name)
     assert world.messenger.shown == []
+
+
+@pytest.mark.parametrize("after", range(12))
+async def test_lost_connections_bury_no_row(world: Bench, after: int) -> None:
+    """However often the connection breaks between the mark and its take, or swallows the mark's answer."""
+    shop = await world.shop()
+    for n in range(3):
+        await world.deliver(shop, event(f"chat{n}", "m", f"text {n}"))
+    for _ in range(9):
+        world.arm("processor-1", after, Fault.DROP)
+        await world.step("processor-1")
+    world.roles["processor-1"].pool.disarm()
+    await world.step("processor-1")
+    assert sorted(await texts(world)) == ["text 0", "text 1", "text 2"]
+    assert await world.pool.fetchval("SELECT count(*) FROM dead_letter") == 0
+
+
+async def test_an_argument_that_the_driver_refuses_is_the_rows_own_fault(
+    world: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver calls it an interface error, as it does a closed connection; its neighbours must not wait for it."""
+    shop = await world.shop()
+    await world.deliver(shop, event("anna", "m0", "before"))
+    await world.step("processor-1")
+
+    def unstorable(payload: bytes) -> Any:
+        message = decode(payload)
+        return replace(message, message=replace(message.message, seq=7)) if b"POISON" in payload else message  # type: ignore[arg-type]
+
+    monkeypatch.setattr("battcrm.pipeline.processor.decode", unstorable)
+    for n, text in enumerate(("one", "POISON", "three")):
+        await world.deliver(shop, event(f"chat{n}", "m", text))
+    for _ in range(20):
+        await world.step("processor-1")
+        world.move_clock(10)
+    assert sorted(await texts(world)) == ["before", "one", "three"]
+    assert await world.pool.fetchval("SELECT count(*) FROM dead_letter WHERE source = 'inbox'") == 1
+
+
+async def test_an_edit_that_waited_does_not_undo_a_newer_one(world: Bench) -> None:
+    shop = await world.shop()
+    await world.deliver(shop, event("anna", "m0", "before"))
+    await world.deliver(shop, event("anna", "m1", "second thoughts", "edit", 1))
+    await world.step("processor-1")
+    await world.deliver(shop, event("anna", "m1", "first thoughts"))
+    await world.deliver(shop, event("anna", "m1", "third thoughts", "edit", 2))
+    await world.step("processor-1")
+    world.move_clock(3)
+    await world.step("processor-1")
+    assert await texts(world) == ["before", "third thoughts"]
+    assert await world.pool.fetchval("SELECT count(*) FROM inbox") == 0
+
+
+async def test_an_operators_echo_locks_the_client_before_its_appeals(world: Bench) -> None:
+    """The order of locks of the whole system; a turn's commit takes them in that order, too."""
+    shop = await world.shop()
+    await world.deliver(shop, event("anna", "m1", "hello"))
+    await work(world)
+    appeal = await open_appeal(world)
+    await world.deliver(shop, event("anna", "other-7", "I am here", echo=True))
+    async with world.pool.acquire() as other, other.transaction():
+        await other.execute("SELECT 1 FROM client_work FOR UPDATE")
+        step = asyncio.ensure_future(world.step("processor-1"))
+        await eventually(lambda: world.pool.fetchval(BLOCKED), what="the processor waits for the client")
+        await other.execute("SELECT 1 FROM appeal WHERE appeal_id = $1 FOR UPDATE NOWAIT", appeal)
+    await step
+    assert await world.pool.fetchval("SELECT control FROM appeal") == "human"
+
+
+async def open_appeal(world: Bench, control: str = "bot") -> Any:
+    """An open appeal of the only client."""
+    own, now = world.ids.new(), world.clock.now()
+    await world.pool.execute(_APPEAL, own, world.ids.new(), control, now)
+    return own

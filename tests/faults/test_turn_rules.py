@@ -222,3 +222,13 @@ async def test_an_edit_during_the_turn_that_must_be_posted_is_answered_afterward
             assert not await world.step("ai-1")
     await world.drain()
     assert [a.split("|")[2] for a in answers(world)] == ["edited 2", "edited 3"]
+
+
+@pytest.mark.parametrize("count", [60, 300])
+async def test_a_burst_is_read_to_its_end(world: Bench, count: int) -> None:
+    """More than a turn shows as context, and more than it takes at once."""
+    shop = await world.shop()
+    await hears(world, shop, *(event("anna", f"m{n}", f"w{n}") for n in range(count)))
+    await world.drain()
+    read = [word for answer in answers(world) for word in answer.split("|")[2].split(",")]
+    assert read == [f"w{n}" for n in range(count)]

@@ -36,6 +36,26 @@ UNAVAILABLE: Final = (
     asyncpg.InternalClientError,
 )
 
+# A transaction that somebody forgot must not hold back vacuum and everybody's locks for ever (PROTOCOL I).
+_LIMITS: Final = {"idle_in_transaction_session_timeout": "60s"}
+# The connection lives: the statement lost a race or was refused for want of room.
+_ANSWERED: Final = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.InsufficientResourcesError,
+)
+
+
+def is_away(error: BaseException) -> bool:
+    """Is it the database's fault? The driver's word for an argument that cannot be stored is one of UNAVAILABLE, too."""
+    return isinstance(error, UNAVAILABLE) and not isinstance(error, asyncpg.DataError)
+
+
+def is_cut(error: BaseException) -> bool:
+    """Did no answer come, so that nobody can say whether the statement took effect?"""
+    return is_away(error) and not isinstance(error, _ANSWERED)
+
 
 async def open_pool(url: str, *, maximum: int = 10, minimum: int = 1, name: str = "battcrm") -> Pool:
     """Open a pool. `url` may be any libpq URL; `application_name` tells the processes apart in pg_stat_activity."""
@@ -46,7 +66,7 @@ async def open_pool(url: str, *, maximum: int = 10, minimum: int = 1, name: str 
         max_inactive_connection_lifetime=300,
         command_timeout=30,
         init=_prepare,
-        server_settings={"application_name": name, "jit": "off", "timezone": "UTC"},
+        server_settings={"application_name": name, "jit": "off", "timezone": "UTC", **_LIMITS},
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -58,6 +58,10 @@ DELETE FROM inbox i USING unnest($1::uuid[], $2::bigint[]) AS p(tenant_id, inbox
 WHERE i.tenant_id = p.tenant_id AND i.inbox_id = p.inbox_id
 RETURNING i.tenant_id, i.inbox_id, i.channel_id, i.raw_id, i.payload, i.received_at, i.attempts
 """
+UNMARK: Final = """
+UPDATE inbox i SET attempts = i.attempts - 1 FROM unnest($1::uuid[], $2::bigint[]) AS p(tenant_id, inbox_id)
+WHERE i.tenant_id = p.tenant_id AND i.inbox_id = p.inbox_id AND i.attempts > 0
+"""
 POSTPONE: Final = """
 UPDATE inbox SET ready_at = $3 WHERE tenant_id = $1 AND inbox_id = $2 RETURNING attempts
 """
@@ -104,10 +108,21 @@ FROM (
 WHERE w.tenant_id = n.tenant_id AND w.client_id = n.client_id AND n.due_at IS NOT NULL
 RETURNING w.due_at
 """
+_LOCK_WORKS: Final = """
+SELECT 1 FROM unnest($1::uuid[], $2::uuid[]) AS n(tenant_id, client_id) JOIN client_work w USING (tenant_id, client_id)
+ORDER BY w.tenant_id, w.client_id FOR UPDATE OF w
+"""
+# `edited` is the arrival that wrote the text: an edit that waited for its message must not undo one that came later.
 _EDIT: Final = """
-UPDATE message m SET text = $4, content = $5, revision = m.revision + 1
-WHERE m.tenant_id = $1 AND m.dialog_id = $2 AND m.external_id = $3 AND m.kind <> 'edit'
-RETURNING m.message_id, m.seq, m.revision
+WITH target AS MATERIALIZED (
+  SELECT m.tenant_id, m.message_id, coalesce((m.content->>'edited')::uuid <= $6, true) AS newer FROM message m
+  WHERE m.tenant_id = $1 AND m.dialog_id = $2 AND m.external_id = $3 AND m.kind <> 'edit' FOR UPDATE
+), written AS (
+  UPDATE message m SET text = $4, content = $5, revision = m.revision + 1 FROM target t
+  WHERE m.tenant_id = t.tenant_id AND m.message_id = t.message_id AND t.newer
+  RETURNING m.message_id, m.seq, m.revision
+)
+SELECT w.message_id, w.seq, w.revision FROM target t LEFT JOIN written w ON w.message_id = t.message_id
 """
 _DELETE: Final = """
 UPDATE message m SET deleted_at = $4 WHERE m.tenant_id = $1 AND m.dialog_id = $2 AND m.external_id = $3
@@ -192,14 +207,29 @@ async def write_dialogs(connection: Connection, dialogs: Sequence[DialogState]) 
     return [row[0] for row in await connection.fetch(_MAKE_DUE, *columns(clients, 2))]
 
 
+async def lock_works(connection: Connection, dialogs: Iterable[DialogState]) -> None:
+    """Lock the clients' work rows in one order, before anything that comes later in the order of locks."""
+    await connection.execute(_LOCK_WORKS, *columns(sorted({(d.tenant_id, d.client_id) for d in dialogs}), 2))
+
+
+class NotStored(LookupError):
+    """What is to be changed has not arrived yet."""
+
+
 async def apply_edit(
     connection: Connection, change: Change, content: dict[str, Any]
 ) -> tuple[MessageEdited, int] | None:
-    """Replace a message's text; the event and the message's seq, or None if the message is not there yet."""
+    """Replace a message's text; the event and the message's seq, None if a later edit has been there before.
+
+    Raises NotStored if the message has not arrived yet.
+    """
     text = storable(change.arrival.message.message.text or "")
-    dialog = change.dialog
-    row = await connection.fetchrow(_EDIT, dialog.tenant_id, dialog.dialog_id, change.external_id, text, content)
+    dialog, arrival = change.dialog, change.arrival.raw_id
+    scope = (dialog.tenant_id, dialog.dialog_id, change.external_id)
+    row = await connection.fetchrow(_EDIT, *scope, text, {**content, "edited": str(arrival)}, arrival)
     if row is None:
+        raise NotStored
+    if row["message_id"] is None:
         return None
     event = MessageEdited(
         tenant_id=dialog.tenant_id,

@@ -12,7 +12,7 @@ import structlog
 from battcrm.events.outbox import append
 from battcrm.infra.due import ALL_BUCKETS, NO_TENANT
 from battcrm.infra.health import HEALTH
-from battcrm.infra.postgres import UNAVAILABLE, Connection, Pool
+from battcrm.infra.postgres import UNAVAILABLE, Connection, Pool, is_away, is_cut
 from battcrm.infra.telemetry import METRICS
 from battcrm.infra.tracing import TRACING
 from battcrm.infra.wake import Wakeups
@@ -34,6 +34,8 @@ WAKE_TURNS: Final = "turns"
 WAKE_RELAY: Final = "outbox"
 WAKE_WORK: Final = "due_work"
 _MAX_ATTEMPTS: Final = 5
+# After so many lost connections with nothing done in between it is the row that breaks them.
+_PATIENCE: Final = 20
 _DEFAULT: Final = DialogSettings()
 
 
@@ -69,6 +71,8 @@ class Processor:
         self._per_tenant = per_tenant
         self._cursor = NO_TENANT
         self._careful = True
+        self._marked: Sequence[Any] = ()
+        self._cuts = self._lost_marks = 0
 
     async def run(self) -> None:
         """Process until cancelled: at once when woken, otherwise once a second."""
@@ -92,9 +96,10 @@ class Processor:
         else:
             try:
                 done = await self._normal_step()
-            except UNAVAILABLE:
-                raise
-            except Exception as error:  # noqa: BLE001 - one row of the batch is bad; find it by taking them singly
+            except Exception as error:
+                if is_away(error):
+                    raise
+                # One row of the batch is bad; it is found by taking them singly.
                 log.warning("processor.batch_failed", error=type(error).__name__, detail=str(error)[:200])
                 self._careful = True
                 return await self._careful_step()
@@ -120,12 +125,16 @@ class Processor:
 
         A row is never marked on behalf of another: a neighbour of a deadly row must not share its count.
         """
+        if self._marked:
+            await self._forgive()
         began = self._cursor
         begun = await self._mark(1, attempted=True)
         if begun:
             self._advance(begun)
             await self._single(begun[0])
             return 1
+        if began == NO_TENANT:
+            self._lost_marks = 0
         fresh = [] if only_attempted else await self._mark(self._batch, attempted=False)
         self._advance(fresh)
         if fresh:
@@ -138,7 +147,19 @@ class Processor:
 
     async def _mark(self, limit: int, *, attempted: bool) -> list[Any]:
         async with self._pool.acquire() as connection:
-            return list(await connection.fetch(store.MARK, *self._claim(limit, attempted=attempted)))
+            try:
+                self._marked = await connection.fetch(store.MARK, *self._claim(limit, attempted=attempted))
+            except UNAVAILABLE as error:
+                self._lost_marks += is_cut(error)
+                raise
+        return list(self._marked)
+
+    async def _forgive(self) -> None:
+        """The connection was lost between mark and take: no row's fault. Only a death of the process counts."""
+        if self._cuts < _PATIENCE:
+            await self._pool.execute(store.UNMARK, *_keys(self._marked))
+        self._cuts += 1
+        self._marked = ()
 
     async def _take(self, rows: Sequence[Any]) -> bool:
         """Process marked rows as one batch; False if the batch as a whole cannot be processed."""
@@ -146,20 +167,27 @@ class Processor:
             async with self._pool.acquire() as connection, connection.transaction():
                 taken = await connection.fetch(store.TAKE_THESE, *_keys(rows))
                 outcome = await self._process(connection, taken)
-        except UNAVAILABLE:
-            raise
-        except Exception as error:  # noqa: BLE001 - the bad row is found among the singles
+        except Exception as error:
+            # A connection that was lost says nothing about the rows: they are forgiven when the database is back.
+            self._marked = self._marked if is_cut(error) else ()
+            if is_away(error):
+                raise
+            # The bad row is found among the singles.
             log.warning("processor.row_failed", rows=len(rows), error=type(error).__name__, detail=str(error)[:200])
             return False
+        self._marked, self._cuts = (), 0
         self._wake(outcome)
         return True
 
     async def _single(self, row: Any) -> None:
-        if row["attempts"] <= _MAX_ATTEMPTS and await self._take([row]):
+        # A mark whose answer was lost counted for rows that nobody knows: all get the benefit of the doubt.
+        attempts = row["attempts"] - self._lost_marks
+        if attempts <= _MAX_ATTEMPTS and await self._take([row]):
             return
         now = self._clock.now()
-        if row["attempts"] >= _MAX_ATTEMPTS:
+        if attempts >= _MAX_ATTEMPTS:
             reason = f"failed {row['attempts']} times"
+            self._marked = ()
             await self._pool.execute(store.BURY, row["tenant_id"], row["inbox_id"], self._ids.new(), reason, now)
             METRICS.dead.labels("inbox").inc()
             return
@@ -176,6 +204,8 @@ class Processor:
         planner = IntakePlanner(self._ids, lambda t: _dialog_settings(tenancies, t), self._hydrated)
         plan = planner.plan(arrivals, resolved, now)
         await store.insert_messages(connection, plan.messages)
+        if plan.echoes:
+            await store.lock_works(connection, resolved.dialogs.values())
         await self._apply_changes(connection, plan, planner)
         await store.write_dialogs(connection, list(resolved.dialogs.values()))
         await store.note_people(connection, plan.reach, plan.phones, now)
@@ -213,9 +243,12 @@ class Processor:
     async def _edit(self, connection: Connection, plan: IntakePlan, change: Change, planner: IntakePlanner) -> None:
         """An edit replaces the text; after an answer it is something new to answer, in the order of arrival."""
         content = content_of(change.arrival.message)
-        edited = await store.apply_edit(connection, change, content)
-        if edited is None:
+        try:
+            edited = await store.apply_edit(connection, change, content)
+        except store.NotStored:
             plan.orphans.append(change.arrival)
+            return
+        if edited is None:
             return
         event, seq = edited
         plan.events.append(event)

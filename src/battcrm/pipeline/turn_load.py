@@ -15,7 +15,9 @@ from battcrm.pipeline.configs import Tenancy, TenantConfigs
 from battcrm.pipeline.knowledge import from_json
 from battcrm.pipeline.turn_types import ClientInput, DialogView, TurnInput
 
-_LIMIT: Final = 24
+# Messages before the new ones that a turn sees, and how many new ones it takes at once; the rest is the next turn's.
+_BEFORE: Final = 24
+_FRESH: Final = 200
 
 _DIALOGS: Final = """
 SELECT c.tenant_id, c.client_id, c.display_name, c.locale, c.do_not_contact, c.merged_into, c.created_at,
@@ -32,10 +34,11 @@ ORDER BY d.due_at
 _MESSAGES: Final = """
 SELECT k.dialog_id, m.message_id, m.seq, m.direction, m.author, m.kind, m.text, m.content, m.external_id, m.appeal_id,
        m.received_at
-FROM unnest($1::uuid[], $2::uuid[]) AS k(tenant_id, dialog_id)
+FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS k(tenant_id, dialog_id, above)
 CROSS JOIN LATERAL (
-  SELECT * FROM message m WHERE m.tenant_id = k.tenant_id AND m.dialog_id = k.dialog_id AND m.deleted_at IS NULL
-  ORDER BY m.seq DESC LIMIT $3
+  SELECT * FROM message m WHERE m.tenant_id = k.tenant_id AND m.dialog_id = k.dialog_id AND m.seq > k.above
+    AND m.deleted_at IS NULL
+  ORDER BY m.seq LIMIT $4
 ) m
 ORDER BY k.dialog_id, m.seq
 """
@@ -84,9 +87,9 @@ class TurnLoader:
 
 
 async def _messages(connection: Connection, dialogs: Sequence[Any]) -> dict[UUID, list[Any]]:
-    keys = [(row["tenant_id"], row["dialog_id"]) for row in dialogs]
+    keys = [(row["tenant_id"], row["dialog_id"], row["answered_seq"] - _BEFORE) for row in dialogs]
     found: dict[UUID, list[Any]] = defaultdict(list)
-    for row in await connection.fetch(_MESSAGES, *columns(keys, 2), _LIMIT):
+    for row in await connection.fetch(_MESSAGES, *columns(keys, 3), _BEFORE + _FRESH):
         found[row["dialog_id"]].append(row)
     return found
 
@@ -129,6 +132,7 @@ def _turn_input(
     appeals: Sequence[AppealView],
     tenancy: Tenancy,
 ) -> TurnInput:
+    rows = messages.get(row["dialog_id"], ())
     dialog = DialogView(
         tenant_id=row["tenant_id"],
         dialog_id=row["dialog_id"],
@@ -138,7 +142,7 @@ def _turn_input(
         type=row["type"],
         identity_id=row["identity_id"],
         version=row["version"],
-        last_seq=row["last_seq"],
+        last_seq=_read_up_to(row, rows),
         answered_seq=row["answered_seq"],
         window_expires_at=row["window_expires_at"],
     )
@@ -151,11 +155,18 @@ def _turn_input(
         merged=row["merged_into"] is not None,
         known_since=row["created_at"],
         dialog=dialog,
-        messages=_in_episode(messages.get(dialog.dialog_id, ()), dialog, appeals),
+        messages=_in_episode(rows, dialog, appeals),
         appeals=tuple(appeals),
         tenancy=tenancy,
         due_since=row["due_at"],
     )
+
+
+def _read_up_to(dialog: Any, rows: Sequence[Any]) -> int:
+    """What the turn covers: all there is, or as much of a flood as it has read."""
+    last: int = dialog["last_seq"]
+    full = len(rows) >= _BEFORE + _FRESH
+    return min(last, rows[-1]["seq"]) if full else last
 
 
 def _in_episode(rows: Sequence[Any], dialog: DialogView, appeals: Sequence[AppealView]) -> tuple[TurnMessage, ...]:
