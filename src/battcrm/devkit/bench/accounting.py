@@ -35,6 +35,24 @@ _WAITING: Final = """
 SELECT ch.account_ref AS bot, i.payload FROM inbox i
 JOIN channel ch ON ch.tenant_id = i.tenant_id AND ch.channel_id = i.channel_id
 """
+# What the product did by itself: turns that ended, words it said, drafts it made; each owes a decision record.
+_DECISIONS: Final = """
+WITH action AS (
+  SELECT tenant_id, turn_id, dialog_id, finished_at AS at FROM turn
+  WHERE tenant_id IS NOT NULL AND state IN ('posted', 'silent')
+  UNION ALL
+  SELECT tenant_id, turn_id, dialog_id, created_at FROM outgoing WHERE tenant_id IS NOT NULL AND author <> 'operator'
+  UNION ALL
+  SELECT tenant_id, turn_id, dialog_id, created_at FROM suggestion WHERE tenant_id IS NOT NULL
+)
+SELECT count(*) AS actions, count(*) FILTER (WHERE NOT CASE
+  WHEN a.turn_id IS NOT NULL THEN EXISTS (
+    SELECT 1 FROM decision d WHERE d.tenant_id = a.tenant_id AND d.turn_id = a.turn_id)
+  ELSE EXISTS (  -- what another layer asked for has no turn; its decision is made with it
+    SELECT 1 FROM decision d WHERE d.tenant_id = a.tenant_id AND d.dialog_id = a.dialog_id AND d.created_at = a.at)
+  END) AS without_record
+FROM action a
+"""
 
 
 @dataclass(slots=True)
@@ -77,6 +95,12 @@ class Evidence:
 async def read_tables(pool: Pool) -> tuple[list[Any], list[Any], list[Any]]:
     """Messages, turns and outgoing rows of the run."""
     return (await pool.fetch(_MESSAGES), await pool.fetch(_TURNS), await pool.fetch(_OUTGOING))
+
+
+async def decisions(pool: Pool) -> dict[str, int]:
+    """How many automatic actions there were, and how many of them nobody can explain."""
+    row = await pool.fetchrow(_DECISIONS)
+    return {"actions": row["actions"], "without_record": row["without_record"]} if row is not None else {}
 
 
 def judge(evidence: Evidence) -> Verdict:

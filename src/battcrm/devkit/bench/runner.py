@@ -152,6 +152,7 @@ async def _report(
     return {
         **_counts(options, verdict),
         "llm_calls": ledger,
+        "decisions": await accounting.decisions(pool),
         "cpu_ms_per_message": usage.ours(cpu),
         "cpu_ms_per_message_by_process": cpu,
         "rss_mb_by_process": {name: round(value, 1) for name, value in samples[1].rss_mb.items()},
