@@ -47,9 +47,9 @@ class Bench:
         for name, process in self.processes.items():
             groups[name] = _family(process.pid)
         for name, port in (("postgres", self.servers.postgres_url), ("valkey", self.servers.redis_url)):
-            groups[name] = _listening(urlsplit(port).port)
+            groups[name] = listening_on(urlsplit(port).port)
         if self.servers.neo4j_url:
-            groups["graph"] = _listening(urlsplit(self.servers.neo4j_url).port)
+            groups["graph"] = listening_on(urlsplit(self.servers.neo4j_url).port)
         return groups
 
 
@@ -61,7 +61,8 @@ def _family(pid: int) -> list[psutil.Process]:
         return []
 
 
-def _listening(port: int | None) -> list[psutil.Process]:
+def listening_on(port: int | None) -> list[psutil.Process]:
+    """The process that listens on a port, with its children; empty when none does."""
     for connection in psutil.net_connections("tcp"):
         if connection.status != psutil.CONN_LISTEN or not connection.pid or len(connection.laddr) < 2:
             continue

@@ -62,6 +62,8 @@ class ArcadeDb:
             "-Xms64m",
             "-Xmx512m",
             "-XX:+UseSerialGC",
+            # The second compiler costs more than a small server ever gets back: twice the start, twice the work a query.
+            "-XX:TieredStopAtLevel=1",
             "-XX:-UsePerfData",
             "-Djava.awt.headless=true",
             "--add-modules",
