@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 
@@ -13,6 +14,7 @@ from battcrm.devkit.faults.bench import Bench
 from battcrm.devkit.faults.messenger import event
 from battcrm.devkit.faults.pool import Fault
 from battcrm.infra.partitions import maintain
+from battcrm.workers.supervise import _FORGET, _SEEN_KEPT
 from tests.support.waiting import eventually
 
 ALL_ROLES = ("processor-1", "ai-1", "out-1")
@@ -45,6 +47,7 @@ async def test_a_duplicate_across_a_partition_border_is_the_same_message(world: 
     for _ in range(2):
         world.move_clock(timedelta(days=13).total_seconds())
         await maintain(world.pool, world.clock.now())
+        await world.pool.execute(_FORGET, world.clock.now() - _SEEN_KEPT)
     assert await world.pool.fetchval("SELECT count(*) FROM message_raw") == 0
     assert await world.deliver(shop, event("anna", "m1", "hello"), event("anna", "m2", "again"))
     await work(world)
@@ -109,3 +112,29 @@ async def test_an_unstorable_key_is_stored_all_the_same(world: Bench, key: str) 
     assert await world.deliver(shop, event(key, "m1", "hello"))
     assert await world.deliver(shop, event(key, "m1", "hello"))
     assert await world.pool.fetchval("SELECT count(*) FROM inbox") == 1
+
+
+async def test_a_delivery_the_driver_refuses_fails_alone(world: Bench) -> None:
+    """The driver calls an argument of the wrong kind an interface error, as it does a closed connection."""
+    shop = await world.shop()
+    door = world.roles["door"].worker
+    odd = replace(shop.account, tenant_id=cast("Any", OddId(shop.account.tenant_id)))
+    calls = [
+        door.accept(account, [event("anna", f"m{n}", "x")], b"{}")
+        for n, account in enumerate([shop.account, odd, shop.account])
+    ]
+    first, bad, third = await asyncio.gather(*calls, return_exceptions=True)
+    assert (first, third) == (1, 1)
+    assert isinstance(bad, Exception)
+    assert await world.pool.fetchval("SELECT count(*) FROM inbox") == 2
+
+
+class OddId:
+    """Has the bytes of an id for whoever looks first, and none for the driver."""
+
+    def __init__(self, real: UUID) -> None:
+        self._once = [real.bytes]
+
+    @property
+    def bytes(self) -> bytes:
+        return self._once.pop()

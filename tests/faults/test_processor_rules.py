@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from battcrm.devkit.faults.bench import Bench, Shop
+from battcrm.devkit.faults.bench import Bench, Shop, bench
 from battcrm.devkit.faults.messenger import Messenger, event
 from battcrm.devkit.faults.pool import Fault
 from battcrm.models.unified_codec import decode
@@ -279,3 +279,57 @@ async def open_appeal(world: Bench, control: str = "bot") -> Any:
     own, now = world.ids.new(), world.clock.now()
     await world.pool.execute(_APPEAL, own, world.ids.new(), control, now)
     return own
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+@pytest.mark.parametrize("after", range(0, 32, 2))
+async def test_a_processor_that_dies_at_any_statement_stores_once(world: Bench, after: int, fault: Fault) -> None:
+    shop = await world.shop()
+    await world.deliver(shop, event("anna", "m1", "hello"))
+    world.arm("processor-1", after, fault)
+    await world.step("processor-1")
+    await world.drain()
+    assert await texts(world) == ["hello"]
+    assert await world.pool.fetchval("SELECT count(*) FROM outbox WHERE type = 'message.received'") == 1
+    assert [s.text for s in world.messenger.shown] == ["1|0|hello"]
+
+
+async def test_a_chat_is_stored_in_the_order_of_its_platform(clean_database: str) -> None:
+    """As far as it came in one go; what comes late after all is something new to answer."""
+    async with bench(clean_database, ordered_by_platform=True) as world:
+        shop = await world.shop()
+        for number in ("10", "9", "11"):
+            await world.deliver(shop, event("anna", f"m{number}", number, seq=number))
+        await world.drain()
+        assert await texts(world) == ["9", "10", "11"]
+        await world.deliver(shop, event("anna", "m8", "8", seq="8"))
+        await world.drain()
+        assert [s.text.split("|")[2] for s in world.messenger.shown] == ["9,10,11", "8"]
+
+
+async def test_a_flood_of_one_shop_lets_the_others_through(world: Bench) -> None:
+    """More rows than a batch holds wait in front; the first batch takes the other shop's row all the same."""
+    first, second = sorted([await world.shop(), await world.shop()], key=lambda s: s.account.tenant_id)
+    for n in range(3):
+        await world.deliver(first, *(event("anna", f"m{n}.{i}", "x") for i in range(80)))
+    await world.deliver(second, event("boris", "m", "hello"))
+    await world.roles["processor-1"].worker.step()
+    assert await world.pool.fetchval("SELECT count(*) FROM inbox WHERE tenant_id = $1", second.account.tenant_id) == 0
+
+
+async def test_a_shops_messages_are_one_processors_at_a_time(world: Bench) -> None:
+    """Else a later message could be stored before an earlier one that another processor holds."""
+    shop = await world.shop()
+    await world.deliver(shop, event("anna", "m1", "hello"))
+    await work(world)
+    await world.deliver(shop, event("anna", "m2", "two"))
+    async with world.pool.acquire() as other, other.transaction():
+        await other.execute("SELECT 1 FROM dialog FOR UPDATE")
+        step = asyncio.ensure_future(world.step("processor-1"))
+        await eventually(lambda: world.pool.fetchval(BLOCKED), what="the first waits for the dialog")
+        await world.roles["door"].worker.accept(shop.account, [event("anna", "m3", "three")], b"{}")
+        await asyncio.wait_for(world.roles["processor-2"].worker.step(), 20)
+        assert await world.pool.fetchval("SELECT count(*) FROM inbox WHERE attempts = 0") == 2
+    await step
+    await world.drain()
+    assert await texts(world) == ["hello", "two", "three"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from battcrm.devkit.faults.bench import Bench
+from battcrm.devkit.faults.bench import Bench, bench
 from battcrm.devkit.faults.messenger import Accident, event
 from battcrm.devkit.faults.pool import Fault
 from tests.faults.test_turn_rules import answers, hears
+from tests.support.waiting import eventually
 
 
 async def decided(world: Bench, *texts: str, chat: str = "anna", **dialog: float) -> None:
@@ -138,3 +141,77 @@ async def test_a_sender_that_dies_at_any_statement_sends_at_most_once(world: Ben
     state = (await outgoing(world))[0]
     assert len(answers(world)) == 1 if state == "sent" else len(answers(world)) <= 1
     assert state in ("sent", "unknown")
+
+
+async def test_a_closed_channel_is_closed_for_all_chats_and_all_workers(world: Bench) -> None:
+    shop = await world.shop()
+    for chat in ("anna", "boris"):
+        await hears(world, shop, event(chat, "m1", "hello"))
+    await world.step("ai-1")
+    world.messenger.accidents.append(Accident.BUSY)
+    await world.pool.execute(
+        "UPDATE outgoing SET due_at = due_at + interval '1 second' WHERE outgoing_id = ("
+        "SELECT max(outgoing_id::text)::uuid FROM outgoing)"
+    )
+    await world.step("out-1")
+    assert (answers(world), await outgoing(world)) == ([], ["pending", "pending"])
+    world.move_clock(1.5)
+    await world.step("out-1")
+    await world.step("out-2")
+    assert answers(world) == []
+    world.move_clock(2)
+    await world.step("out-1")
+    await world.step("out-2")
+    assert sorted(answers(world)) == ["1|0|hello", "1|0|hello"]
+
+
+async def test_a_dead_channel_does_not_fill_the_worker(world: Bench) -> None:
+    dead, living = await world.shop(), await world.shop()
+    for n in range(60):
+        await world.deliver(dead, event(f"chat{n}", "m1", "hello"))
+    await world.step("processor-1")
+    await world.step("ai-1")
+    await world.step("ai-1")
+    world.messenger.hold = "before"
+    role = world.roles["out-1"]
+    role.current = world._start(role, role.worker.run())
+    await eventually(
+        lambda: asyncio.sleep(0, world.messenger.in_flight >= 40), what="as many sends as one channel may have"
+    )
+    await world.quiesce()
+    assert world.messenger.in_flight == 40
+    world.messenger.hold = None
+    await hears(world, living, event("anna", "m1", "alive"))
+    await world.step("ai-1")
+    world.move_clock(1.1)
+    await eventually(lambda: asyncio.sleep(0, "1|0|alive" in answers(world)), what="the living channel's message")
+    assert world.messenger.in_flight == 40
+
+
+async def test_a_platform_that_knows_the_message_again_gets_it_again(clean_database: str) -> None:
+    async with bench(clean_database, idempotent_send=True) as world:
+        await decided(world, "hello")
+        world.messenger.accidents.append(Accident.ANSWER_LOST)
+        await world.step("out-1")
+        world.move_clock(10)
+        await world.step("out-1")
+        assert await outgoing(world) == ["sent"]
+        assert len({item.key for item in world.messenger.shown}) == 1
+        assert len(answers(world)) == 2
+
+
+async def test_what_a_dead_worker_had_begun_stays_unknown_though_the_channel_is_away(world: Bench) -> None:
+    await decided(world, "hello")
+    world.messenger.hold = "after"
+    await world.step("out-1")
+    await world.kill("out-1")
+    await world.pool.execute("UPDATE channel SET state = 'auth_expired'")
+    world.move_clock(91)
+    await world.step("out-2")
+    await world.pool.execute("UPDATE channel SET state = 'active'")
+    world.messenger.release()
+    for _ in range(4):
+        world.move_clock(31)
+        await world.step("out-2")
+    assert await outgoing(world) == ["unknown"]
+    assert len(answers(world)) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +11,11 @@ import pytest
 from battcrm.devkit.faults.bench import Bench
 from battcrm.devkit.faults.messenger import event
 from battcrm.devkit.faults.pool import Fault
+from battcrm.pipeline.ai_worker import AiWorker
+from battcrm.pipeline.fallback import internal_error
+from battcrm.pipeline.turn_types import TurnState
 from tests.faults.test_processor_rules import blocked_on_the_first_only
+from tests.support.waiting import eventually
 
 STATES = "SELECT state FROM turn ORDER BY started_at, turn_id"
 
@@ -232,3 +238,129 @@ async def test_a_burst_is_read_to_its_end(world: Bench, count: int) -> None:
     await world.drain()
     read = [word for answer in answers(world) for word in answer.split("|")[2].split(",")]
     assert read == [f"w{n}" for n in range(count)]
+
+
+async def test_a_deadline_ends_a_turn_before_its_lease(world: Bench) -> None:
+    worker = world.roles["ai-1"].worker
+    assert AiWorker.__init__.__kwdefaults__["deadline"] < AiWorker.__init__.__kwdefaults__["lease"]
+    worker._deadline = 0.05
+    shop = await world.shop()
+    await hears(world, shop, event("anna", "m1", "hello"))
+    world.gate.hold = True
+    await world.step("ai-1")
+    await eventually(lambda: world.pool.fetchval("SELECT last_error FROM client_work"), what="the turn gives up")
+    await world.settle()
+    assert await world.pool.fetchval("SELECT lease_until IS NULL AND due_at IS NOT NULL FROM client_work")
+
+
+async def test_a_turn_that_thinks_long_keeps_its_client(world: Bench) -> None:
+    """The heartbeat moves the lease; at the end of the first one nobody else may begin."""
+    shop = await world.shop()
+    await hears(world, shop, event("anna", "m1", "hello"))
+    world.gate.hold = True
+    role = world.roles["ai-1"]
+    world._start(role, role.worker.run())
+    await eventually(lambda: asyncio.sleep(0, world.gate.started), what="the turn begins")
+    for _ in range(5):
+        world.move_clock(20)
+        await world.settle()
+    await world.step("ai-2")
+    assert world.gate.started == 1
+    assert world.gate.overlaps == []
+
+
+@pytest.mark.parametrize("name", ["ai-1", "out-1"])
+async def test_nobody_holds_a_connection_while_waiting_for_others(world: Bench, name: str) -> None:
+    shop = await world.shop()
+    await hears(world, shop, event("anna", "m1", "hello"))
+    if name == "ai-1":
+        world.gate.hold = True
+    else:
+        await world.step("ai-1")
+        world.messenger.hold = "before"
+    assert not await world.step(name)
+    assert (world.gate.started, world.messenger.in_flight) == ((1, 0) if name == "ai-1" else (1, 1))
+    assert world.roles[name].pool._open == set()
+
+
+async def test_what_asks_for_nothing_disturbs_no_turn(world: Bench) -> None:
+    """Statuses, typing and reactions."""
+    shop = await world.shop()
+    await hears(world, shop, event("anna", "m0", "hi"))
+    await world.drain()
+    await thinking_again(world, shop)
+    await hears(
+        world,
+        shop,
+        event("anna", "out-1", kind="status", state="read"),
+        event("anna", "t1", kind="typing"),
+        event("anna", "r1", kind="reaction"),
+    )
+    await let_go(world)
+    assert await states(world) == ["posted", "posted"]
+
+
+async def thinking_again(world: Bench, shop: Any) -> None:
+    started = world.gate.started
+    await hears(world, shop, event("anna", "m1", "hello"))
+    world.gate.hold = True
+    assert not await world.step("ai-1")
+    assert world.gate.started == started + 1
+
+
+async def test_a_superseded_handover_is_committed_all_the_same(world: Bench) -> None:
+    shop = await world.shop()
+    await hears(world, shop, event("anna", "m1", "hello"))
+    worker = world.roles["ai-1"].worker
+    (claim,) = await worker._queue.claim(1, lease=60.0)
+    (loaded,) = (await worker._loads.submit(claim)).turns
+    outcome = internal_error(loaded, worker._engine, "broken")
+    await world.pool.execute("UPDATE dialog SET version = version + 1")
+    assert await worker._commits.submit(outcome) is TurnState.SUPERSEDED
+    assert await world.pool.fetchval("SELECT reason FROM decision WHERE action = 'operator'") == "internal_error"
+
+
+async def test_giving_back_an_idle_client_needs_the_token(world: Bench) -> None:
+    shop = await world.shop()
+    await hears(world, shop, event("anna", "m1", "hello"))
+    early, late = world.roles["ai-1"].worker, world.roles["ai-2"].worker
+    (old,) = await early._queue.claim(1, lease=60.0)
+    world.move_clock(61)
+    assert len(await late._queue.claim(1, lease=60.0)) == 1
+    await early._releases.submit(old)
+    assert await world.pool.fetchval("SELECT lease_until FROM client_work") is not None
+
+
+async def one_client_with_two_chats(world: Bench, shop: Any) -> None:
+    for chat in ("anna", "boris"):
+        await hears(world, shop, event(chat, "m1", "hello"))
+    await world.drain()
+    await world.pool.execute("UPDATE identity SET client_id = (SELECT min(client_id::text)::uuid FROM client)")
+
+
+async def test_a_client_is_due_with_the_first_of_its_chats(world: Bench) -> None:
+    shop = await world.shop(quiet=10)
+    await one_client_with_two_chats(world, shop)
+    began = world.clock.now()
+    await hears(world, shop, event("anna", "m2", "one"))
+    world.move_clock(6)
+    await hears(world, shop, event("boris", "m2", "two"))
+    due = await world.pool.fetchval("SELECT min(due_at) FROM client_work")
+    assert due == began + timedelta(seconds=10)
+
+
+async def test_the_chats_of_a_client_are_answered_one_after_another_under_one_lease(world: Bench) -> None:
+    shop = await world.shop()
+    await one_client_with_two_chats(world, shop)
+    await hears(world, shop, event("anna", "m2", "one"), event("boris", "m2", "two"))
+    world.gate.hold, world.gate.started = True, 0
+    await world.step("ai-1")
+    first = world.gate._release
+    world.gate._release = type(first)()
+    first.set()
+    await world.settle()
+    await world.step("ai-2")
+    assert world.gate.started == 2
+    await let_go(world)
+    await world.step("out-1")
+    assert sorted(a.split("|")[2] for a in answers(world)) == ["hello", "hello", "one", "two"]

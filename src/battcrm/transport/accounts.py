@@ -83,8 +83,9 @@ class ChannelDirectory:
         self._wakeups.notify(WAKE)
 
     async def close_gate(self, account: ChannelAccount, until: datetime) -> None:
-        """Nothing is sent through the channel before `until` (PROTOCOL E3)."""
+        """Nothing is sent through the channel before `until`, by any process (PROTOCOL E3)."""
         await self._pool.execute(_GATE, account.tenant_id, account.channel_id, until)
+        self.changed()
 
     def _open(self, row: Any) -> Connected:
         channel_id: UUID = row["channel_id"]

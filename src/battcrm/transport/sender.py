@@ -136,13 +136,16 @@ class OutWorker:
     async def _deliver(self, claim: Claim) -> None:
         row = claim.row
         line = await self._line(row["channel_id"])
+        if row["state"] == OutState.SENDING and not (line and line.manifest.capabilities.idempotent_send):
+            # The worker that began this send died: nobody can know whether it arrived.
+            await self._end(Outcome(claim, OutState.UNKNOWN, code="sender_died"))
+            return
         if line is None:
             await self._end(Outcome(claim, OutState.PENDING, due_at=self._later(30), code="channel_unavailable"))
             return
-        capabilities = line.manifest.capabilities
-        if row["state"] == OutState.SENDING and not capabilities.idempotent_send:
-            # The worker that began this send died: nobody can know whether it arrived.
-            await self._end(Outcome(claim, OutState.UNKNOWN, code="sender_died"))
+        opens = await self._gate(row["channel_id"])
+        if opens is not None:
+            await self._end(Outcome(claim, OutState.PENDING, due_at=opens, code="paced"))
             return
         now = self._clock.now()
         if row["state"] == OutState.PENDING and row["expires_at"] is not None and row["expires_at"] <= now:
@@ -192,7 +195,7 @@ class OutWorker:
             chat = claim.row["payload"]["chat"] if error.code == "chat_rate" else None
             line.limits.hold(pause, chat)
             if chat is None:
-                self._closed[channel] = self._clock.monotonic() + pause
+                await self._close(line, pause)
             return Outcome(claim, OutState.PENDING, due_at=self._later(pause), code=error.code)
         if isinstance(error, AuthExpired):
             await self._channels.set_state(line.connected.account, "auth_expired", error.text)
@@ -205,6 +208,26 @@ class OutWorker:
             return Outcome(claim, OutState.PENDING, due_at=self._later(pause), code=error.code)
         state = OutState.UNKNOWN if unknown else OutState.FAILED
         return Outcome(claim, state, code=error.code, gone=error.code == "recipient_gone")
+
+    async def _close(self, line: _Line, pause: float) -> None:
+        """Nothing goes through the channel for `pause` seconds, in no process; said once for all that were refused."""
+        account, until = line.connected.account, self._clock.monotonic() + pause
+        known, self._closed[account.channel_id] = self._closed.get(account.channel_id, 0.0), until
+        if known >= self._clock.monotonic():
+            return
+        try:
+            await self._channels.close_gate(account, self._later(pause))
+        except UNAVAILABLE as error:
+            log.warning("gate.not_shared", channel_id=str(account.channel_id), error=type(error).__name__)
+
+    async def _gate(self, channel_id: UUID) -> datetime | None:
+        """When a channel opens that some process has closed; None if it is open."""
+        connected = await self._channels.find(channel_id)
+        now = self._clock.now()
+        if connected is None or connected.gate_until is None or connected.gate_until <= now:
+            return None
+        self._closed[channel_id] = self._clock.monotonic() + (connected.gate_until - now).total_seconds()
+        return connected.gate_until
 
     async def _end(self, outcome: Outcome) -> None:
         """Record the outcome. What a messenger has accepted is recorded however long the database takes."""

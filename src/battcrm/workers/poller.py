@@ -52,12 +52,12 @@ async def _poll(runtime: Runtime, door: Door, connected: Connected) -> None:
     account = connected.account
     leases = Leases(runtime.pool, runtime.clock, runtime.ids.new())
     name = f"poll:{account.channel_id}"
-    if name not in await leases.acquire([name], _LEASE):
-        return
     manifest = manifest_of(account.kind)
     if manifest.poller is None:
         return
     try:
+        if name not in await leases.acquire([name], _LEASE):
+            return
         offset = await runtime.pool.fetchval(_OFFSET, account.tenant_id, account.channel_id)
         poller = manifest.poller(account, runtime.http.for_settings(account.settings))
         async for messages, raws, following in poller.batches(offset):
@@ -74,4 +74,12 @@ async def _poll(runtime: Runtime, door: Door, connected: Connected) -> None:
         log.warning("poller.pause", channel_id=str(account.channel_id), error=type(error).__name__)
         await asyncio.sleep(2)
     finally:
+        await _release(leases, name)
+
+
+async def _release(leases: Leases, name: str) -> None:
+    """Let another have it at once; without the database it runs out by itself."""
+    try:
         await leases.release([name])
+    except UNAVAILABLE as error:
+        log.warning("poller.not_released", error=type(error).__name__)
