@@ -49,7 +49,7 @@ _GONE: Final = """
 UPDATE identity i SET reachable = false FROM unnest($1::uuid[], $2::uuid[]) AS n(tenant_id, identity_id)
 WHERE i.tenant_id = n.tenant_id AND i.identity_id = n.identity_id
 """
-_UNCOUNTED: Final = frozenset({"paced", "channel_unavailable"})
+_UNCOUNTED: Final = frozenset({"paced", "channel_unavailable", "channel_unreachable"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from uuid import UUID
 import structlog
 
 from battcrm.infra.batcher import Batcher
+from battcrm.infra.circuit import Circuit, CircuitOpen
 from battcrm.infra.due import ALL_BUCKETS, OUTGOING, Claim, DueQueue
 from battcrm.infra.health import HEALTH
 from battcrm.infra.postgres import UNAVAILABLE, Pool
@@ -23,6 +24,7 @@ from battcrm.kit.clock import Clock
 from battcrm.kit.errors import AuthExpired, BattError, OutcomeUnknown, RateLimited, Transient
 from battcrm.models.outgoing import OutState
 from battcrm.transport import traced
+from battcrm.transport.accounts import WAKE as WAKE_CHANNELS
 from battcrm.transport.accounts import ChannelDirectory, Connected
 from battcrm.transport.base import HttpClient, Manifest, Sender, feed_wake
 from battcrm.transport.limits import SendLimits
@@ -34,6 +36,9 @@ WAKE: Final = "outgoing"
 WAKE_RELAY: Final = "outbox"
 _MAX_ATTEMPTS: Final = 8
 _PATIENCE: Final = 1.0
+_UNREACHABLE: Final = frozenset({"unreachable", "certificate"})
+_UNUSABLE: Final = 5.0
+_LONGEST_PAUSE: Final = 8.0
 
 
 @dataclass(slots=True)
@@ -44,6 +49,7 @@ class _Line:
     manifest: Manifest
     sender: Sender
     limits: SendLimits
+    circuit: Circuit
 
 
 class OutWorker:
@@ -76,6 +82,9 @@ class OutWorker:
         self._lease = lease
         self._lines: dict[UUID, _Line] = {}
         self._closed: dict[UUID, float] = {}
+        self._unusable: dict[UUID, float] = {}
+        self._circuits: dict[str, Circuit] = {}
+        wakeups.listen(WAKE_CHANNELS, self._channels_changed)
         self._running: Counter[UUID] = Counter()
         self._slot_free = asyncio.Event()
 
@@ -103,10 +112,14 @@ class OutWorker:
             return True
         now = self._clock.monotonic()
         self._closed = {channel: until for channel, until in self._closed.items() if until > now}
+        self._unusable = {channel: until for channel, until in self._unusable.items() if until > now}
         full = [c for c, n in self._running.items() if n >= self._per_channel]
         try:
             claims = await self._queue.claim(
-                min(free, 100), lease=self._lease, per_tenant=self._per_channel, extra=([*self._closed, *full],)
+                min(free, 100),
+                lease=self._lease,
+                per_tenant=self._per_channel,
+                extra=([*self._closed, *self._unusable, *full],),
             )
         except UNAVAILABLE as error:
             log.warning("sends.database", error=type(error).__name__)
@@ -157,9 +170,22 @@ class OutWorker:
             return
         if delay > 0:
             await line.limits.acquire(row["payload"]["chat"])
-        if await self._starts.submit(claim):
-            await self._acknowledge(claim, line)
-            await self._send(claim, line)
+        try:
+            line.circuit.enter()
+        except CircuitOpen as error:
+            await self._end(self._held(claim, line, max(_PATIENCE, error.retry_after or 0.0)))
+            return
+        try:
+            if await self._starts.submit(claim):
+                await self._acknowledge(claim, line)
+                await self._send(claim, line)
+        finally:
+            line.circuit.abandoned()
+
+    def _held(self, claim: Claim, line: _Line, seconds: float) -> Outcome:
+        """The platform is away: the whole channel waits, and no attempt is counted."""
+        self._closed[line.connected.account.channel_id] = self._clock.monotonic() + seconds
+        return Outcome(claim, OutState.PENDING, due_at=self._later(seconds), code="channel_unreachable")
 
     async def _acknowledge(self, claim: Claim, line: _Line) -> None:
         """Stop the spinner of the buttons this reply answers. Too late or refused is nobody's problem."""
@@ -178,6 +204,7 @@ class OutWorker:
         except BattError as error:
             outcome = await self._failure(claim, line, error)
         else:
+            line.circuit.succeeded()
             outcome = Outcome(claim, OutState.SENT, sent=sent)
         METRICS.send_time.labels(kind).observe(self._clock.monotonic() - began)
         METRICS.sends.labels(kind, outcome.state.value).inc()
@@ -190,6 +217,10 @@ class OutWorker:
     async def _failure(self, claim: Claim, line: _Line, error: BattError) -> Outcome:
         """What an error means for the row; decided by its class alone."""
         channel = line.connected.account.channel_id
+        if error.code in _UNREACHABLE and isinstance(error, Transient):
+            line.circuit.failed()
+            return self._held(claim, line, _PATIENCE)
+        line.circuit.succeeded()
         if isinstance(error, RateLimited):
             pause = error.retry_after or 1.0
             chat = claim.row["payload"]["chat"] if error.code == "chat_rate" else None
@@ -250,15 +281,28 @@ class OutWorker:
     async def _line(self, channel_id: UUID) -> _Line | None:
         connected = await self._channels.find(channel_id)
         if connected is None or connected.state != "active":
-            self._closed[channel_id] = self._clock.monotonic() + 15.0
+            self._unusable[channel_id] = self._clock.monotonic() + _UNUSABLE
             return None
         line = self._lines.get(channel_id)
         if line is None or line.connected.account != connected.account:
             manifest = manifest_of(connected.account.kind)
             sender = manifest.sender(connected.account, self._http_for(connected))
-            line = _Line(connected, manifest, sender, SendLimits.of(manifest.capabilities, self._clock))
+            limits = SendLimits.of(manifest.capabilities, self._clock)
+            line = _Line(connected, manifest, sender, limits, self._circuit(connected, manifest))
             self._lines[channel_id] = line
         return line
+
+    def _circuit(self, connected: Connected, manifest: Manifest) -> Circuit:
+        """Shared by all who go to the same address by the same way."""
+        account = connected.account
+        base = account.base_url or manifest.default_base_url or f"{account.kind}:{account.channel_id}"
+        name = f"{base} {account.settings.get('proxy', '')}"
+        return self._circuits.setdefault(name, Circuit(self._clock, threshold=3, max_pause=_LONGEST_PAUSE))
+
+    def _channels_changed(self) -> None:
+        """New credentials, perhaps: what was unusable is looked at again, now."""
+        self._unusable.clear()
+        self._wakeups.notify(WAKE)
 
     def _later(self, seconds: float) -> datetime:
         return self._clock.now() + timedelta(seconds=seconds)

@@ -190,7 +190,6 @@ async def test_nothing_is_lost_while_the_token_is_refused(shop: Shop, kind: str,
 
     renewed = await shop.life.enable(shop.tenant_id, kind, secrets=side.reissue())
     assert (renewed.problem, renewed.view.state) == (None, "active")
-    shop.clock.advance(16)
     await shop.sender.step()
     assert _shown(side) == ["8 900 ₽", "Успеем"]
     side.says("Еду")
