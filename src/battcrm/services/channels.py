@@ -14,7 +14,7 @@ from battcrm.kit.clock import Clock
 from battcrm.kit.crypto import Vault
 from battcrm.kit.errors import Invalid
 from battcrm.kit.ids import IdFactory
-from battcrm.services.channels_sql import RESEAL, SEALED
+from battcrm.services.channels_sql import RESEAL, RESEAL_TOKENS, SEALED
 from battcrm.transport.accounts import WAKE
 from battcrm.transport.registry import manifest_of
 
@@ -102,9 +102,14 @@ class Channels:
         return changed, seen
 
     async def _reseal(self, row: Any) -> bool:
-        if not self._vault.needs_rotation(row["secrets"]):
-            return False
-        channel_id: UUID = row["channel_id"]
-        fresh = self.sealed(channel_id, self._vault.open(row["secrets"], channel_id.bytes))
-        # Secrets changed meanwhile are newer than what was read, and sealed with the newest key.
-        return await self._pool.fetchval(RESEAL, row["tenant_id"], channel_id, row["secrets"], fresh) is not None
+        """True if an older key sealed anything of this channel."""
+        changed = False
+        for name, statement in (("secrets", RESEAL), ("tokens", RESEAL_TOKENS)):
+            sealed = row[name]
+            if sealed and self._vault.needs_rotation(sealed):
+                channel_id: UUID = row["channel_id"]
+                fresh = self.sealed(channel_id, self._vault.open(sealed, channel_id.bytes))
+                # What was changed meanwhile is newer than what was read, and sealed with the newest key.
+                done = await self._pool.fetchval(statement, row["tenant_id"], channel_id, sealed, fresh)
+                changed = changed or done is not None
+        return changed

@@ -87,8 +87,10 @@ class ChannelLife:
         described = await self._described(manifest, draft)
         ref = str(described.get("account_ref") or account_ref or tenant_id)
         known = await self._book.by_account(tenant_id, kind, ref)
+        # What trying the credentials has replaced (a refresh token works once) is what must be kept.
+        learned = described.get("secrets") or {}
         if known is not None:
-            joined = await self._renew(known, given, wanted)
+            joined = await self._renew(known, {**given, **learned}, wanted)
             return replace(joined, renewed=True)
         wanted |= described.get("settings") or {}
         new = await self._channels.add(
@@ -96,7 +98,7 @@ class ChannelLife:
             kind,
             ref,
             title=title or str(described.get("title") or ""),
-            secrets=draft.secrets,
+            secrets={**draft.secrets, **learned},
             settings=wanted,
         )
         return await self._join(new.channel_id, described)
@@ -149,6 +151,8 @@ class ChannelLife:
         self._directory.changed()
         joined = await self._join(account.channel_id, described)
         await self._pool.execute(DUE_NOW, account.tenant_id, account.channel_id, self._clock.now())
+        # Once more, now that what waited is due: out workers look at it at once.
+        self._directory.changed()
         return joined
 
     async def _join(self, channel_id: UUID, described: Mapping[str, Any]) -> Joined:

@@ -32,7 +32,7 @@ STATE: Final = """
 UPDATE channel SET state = $3, state_reason = $4, version = version + 1 WHERE tenant_id = $1 AND channel_id = $2
 """
 WIPE: Final = """
-UPDATE channel SET secrets = ''::bytea, hook_key = $3, version = version + 1
+UPDATE channel SET secrets = ''::bytea, tokens = NULL, hook_key = $3, version = version + 1
 WHERE tenant_id = $1 AND channel_id = $2 AND state = 'removed'
 """
 DUE_NOW: Final = """
@@ -40,9 +40,12 @@ UPDATE outgoing SET due_at = $3 WHERE tenant_id = $1 AND channel_id = $2 AND sta
   AND lease_until IS NULL
 """
 SEALED: Final = """
-SELECT tenant_id, channel_id, secrets FROM channel
+SELECT tenant_id, channel_id, secrets, tokens FROM channel
 WHERE ($1::uuid IS NULL OR tenant_id = $1) AND state <> 'removed' AND channel_id > $2 ORDER BY channel_id LIMIT 500
 """
 RESEAL: Final = """
 UPDATE channel SET secrets = $4 WHERE tenant_id = $1 AND channel_id = $2 AND secrets = $3 RETURNING channel_id
+"""
+RESEAL_TOKENS: Final = """
+UPDATE channel SET tokens = $4 WHERE tenant_id = $1 AND channel_id = $2 AND tokens = $3 RETURNING channel_id
 """

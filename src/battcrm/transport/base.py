@@ -7,7 +7,7 @@ registry needs; nothing outside the folder names the channel.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -30,6 +30,8 @@ __all__ = [
     "Poller",
     "Reply",
     "Sender",
+    "TokenStore",
+    "Tokens",
     "Verdict",
     "WebhookHealth",
     "WebhookRequest",
@@ -76,12 +78,35 @@ class ChannelAccount:
     account_ref: str
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    tokens: TokenStore | None = field(default=None, repr=False, compare=False)
+    """Where tokens that the platform renews are kept for all processes; None = in this process only."""
 
     @property
     def base_url(self) -> str | None:
         """The tenant's own address of the platform's API, if set."""
         value = self.settings.get("base_url")
         return str(value) if value else None
+
+
+Tokens = Mapping[str, str]
+
+
+class TokenStore(Protocol):
+    """Tokens that a platform gives for a while, shared by all processes (PROTOCOL E4)."""
+
+    async def current(
+        self,
+        account: ChannelAccount,
+        seed: str,
+        usable: Callable[[Tokens], bool],
+        renew: Callable[[Tokens | None], Awaitable[Tokens]],
+    ) -> Tokens:
+        """The stored tokens if they are `usable`, else what `renew` makes of them, stored before it is returned.
+
+        One caller in all processes renews, the others wait for its result. Tokens of another `seed` (the credentials they
+        were made from) count as none. Raises what `renew` raises; Transient (`token_busy`) after 30 s of waiting.
+        """
+        ...
 
 
 def feed_wake(channel_id: UUID, chat: str) -> str:
@@ -150,8 +175,9 @@ class Sender(Protocol):
         """Stop a button's spinner; a late or refused acknowledgement is not an error."""
         ...
 
-    async def typing(self, conversation_id: str) -> None:
-        """Show typing where the platform can; otherwise nothing."""
+    async def typing(self, conversation_id: str, message_id: str | None = None) -> None:
+        """Show that an answer is being written, and with it that the chat was read, where the platform can; otherwise
+        nothing. `message_id` is the customer's last message. May fail as `send` does; a refusal is not an error."""
         ...
 
     async def check(self) -> dict[str, Any]:

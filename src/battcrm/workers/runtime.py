@@ -22,6 +22,7 @@ from battcrm.kit.ids import IdFactory
 from battcrm.pipeline.configs import TenantConfigs
 from battcrm.settings import Settings
 from battcrm.transport.accounts import ChannelDirectory
+from battcrm.transport.token_store import PgTokenStore
 
 log = structlog.get_logger(__name__)
 
@@ -130,6 +131,8 @@ async def connect(settings: Settings, *, name: str = "battcrm", minimum: int = 1
     wakeups = Wakeups(redis)
     http = AioHttp()
     vault = Vault(endpoints.secret_keys)
+    ids = IdFactory(clock)
+    tokens = PgTokenStore(pool, vault, clock, ids)
     try:
         await follow_database_clock(clock, pool)
         yield Runtime(
@@ -138,11 +141,11 @@ async def connect(settings: Settings, *, name: str = "battcrm", minimum: int = 1
             pool=pool,
             redis=redis,
             clock=clock,
-            ids=IdFactory(clock),
+            ids=ids,
             vault=vault,
             wakeups=wakeups,
             configs=TenantConfigs(pool, clock, wakeups),
-            channels=ChannelDirectory(pool, vault, clock, wakeups),
+            channels=ChannelDirectory(pool, vault, clock, wakeups, tokens=tokens),
             http=http,
         )
     finally:

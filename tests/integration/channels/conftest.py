@@ -29,6 +29,7 @@ from battcrm.services.tenants import Tenants
 from battcrm.settings import load_settings
 from battcrm.transport.accounts import ChannelDirectory
 from battcrm.transport.sender import OutWorker
+from battcrm.transport.token_store import PgTokenStore
 from battcrm.workers import caretaker, gateway, out_worker, processor
 from battcrm.workers.runtime import Endpoints, Runtime
 from tests.support.waiting import eventually
@@ -77,9 +78,11 @@ class Shop:
     async def row(self, sql: str, *more: Any) -> Any:
         return (await self.fetch(sql, *more))[0]
 
-    async def reply(self, text: str) -> UUID:
-        """Queue a bot's reply in the tenant's only dialog."""
-        dialog = await self.row("SELECT * FROM dialog WHERE tenant_id = $1")
+    async def reply(self, text: str, dialog_id: UUID | None = None) -> UUID:
+        """Queue a bot's reply in a dialog, by default the tenant's only one."""
+        dialog = await self.row(
+            "SELECT * FROM dialog WHERE tenant_id = $1 AND ($2::uuid IS NULL OR dialog_id = $2)", dialog_id
+        )
         ids, now = self.runtime.ids, self.clock.now()
         outgoing_id, message_id = ids.new(), ids.new()
         seq = dialog["last_seq"] + 1
@@ -135,18 +138,18 @@ def open_runtime(pool: Any, url: str, clock: Any, http: AioHttp, media_dir: Path
         "BATTCRM_MEDIA_DIR": media_dir,
     }
     settings = load_settings(**(given | env))
-    wakeups, vault = Wakeups(), Vault(settings.encryption_keys)
+    wakeups, vault, ids = Wakeups(), Vault(settings.encryption_keys), IdFactory(clock)
     return Runtime(
         settings=settings,
         endpoints=Endpoints(url, url, None, None, "", "", None, settings.encryption_keys),
         pool=pool,
         redis=None,
         clock=clock,
-        ids=IdFactory(clock),
+        ids=ids,
         vault=vault,
         wakeups=wakeups,
         configs=TenantConfigs(pool, clock, wakeups),
-        channels=ChannelDirectory(pool, vault, clock, wakeups),
+        channels=ChannelDirectory(pool, vault, clock, wakeups, tokens=PgTokenStore(pool, vault, clock, ids)),
         http=http,
     )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,8 @@ from battcrm.models.unified import Attachment
 from battcrm.transport.avito.client import AvitoApi, segment
 from battcrm.transport.avito.files import AvitoFiles
 from battcrm.transport.avito.send import AvitoSender
-from battcrm.transport.avito.tokens import Pair, Tokens
-from battcrm.transport.base import ChannelAccount
+from battcrm.transport.avito.tokens import Tokens as AvitoTokens
+from battcrm.transport.base import ChannelAccount, Tokens
 from tests.unit.transport_avito.conftest import CLIENT, HOOK, SECRET, SELLER, account, command, sender
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -193,17 +195,23 @@ async def test_a_token_that_cannot_be_had_now_is_no_refusal(avito: AvitoEmulator
             await sender(avito, http).send(command(chat))
 
 
-class Keeper:
-    """Stores pairs in memory, as a database would between processes."""
+class Store:
+    """Keeps tokens in memory, as the database does between processes."""
 
     def __init__(self) -> None:
-        self.pairs: list[Pair] = []
+        self.kept: dict[str, Tokens] = {}
 
-    async def load(self, _: ChannelAccount) -> Pair | None:
-        return self.pairs[-1] if self.pairs else None
-
-    async def store(self, _: ChannelAccount, pair: Pair) -> None:
-        self.pairs.append(pair)
+    async def current(
+        self,
+        _: ChannelAccount,
+        seed: str,
+        usable: Callable[[Tokens], bool],
+        renew: Callable[[Tokens | None], Awaitable[Tokens]],
+    ) -> Tokens:
+        stored = self.kept.get(seed)
+        if stored is None or not usable(stored):
+            stored = self.kept[seed] = await renew(stored)
+        return stored
 
 
 async def test_an_oauth_pair_is_stored_and_the_next_one_made_from_it(
@@ -211,27 +219,49 @@ async def test_an_oauth_pair_is_stored_and_the_next_one_made_from_it(
 ) -> None:
     owner = avito.accounts[SELLER]
     owner.refresh_token = "first"
-    clock, keeper = ManualClock(NOW), Keeper()
-    known = account(avito, {"refresh_token": "first"})
-    one = AvitoSender(known, http, clock=clock, keeper=keeper)
+    clock, store = ManualClock(NOW), Store()
+    known = replace(account(avito, {"refresh_token": "first"}), tokens=store)
+    one = AvitoSender(known, http, clock=clock)
     await one.send(command(chat))
     clock.advance(86_400)
     await one.send(command(chat))
     assert owner.grants == ["refresh_token", "refresh_token"]
-    assert [pair.refresh_token for pair in keeper.pairs][-1] == owner.refresh_token
-    assert len(keeper.pairs) == 2
-    # Another process starts later with the old secret: what is stored counts.
-    late = AvitoSender(account(avito, {"refresh_token": "first"}, other=1), http, clock=clock, keeper=keeper)
-    await late.send(command(chat))
-    assert len(owner.grants) == 2
+    assert [tokens["refresh_token"] for tokens in store.kept.values()] == [owner.refresh_token]
+
+
+async def test_a_token_that_another_process_has_renewed_is_not_asked_for_again(
+    avito: AvitoEmulator, http: AioHttp, chat: str
+) -> None:
+    owner = avito.accounts[SELLER]
+    owner.refresh_token = "first"
+    clock, store = ManualClock(NOW), Store()
+    known = replace(account(avito, {"refresh_token": "first"}), tokens=store)
+    one = AvitoSender(known, http, clock=clock)
+    await one.send(command(chat))
+    # What the other process did: the pair that this one holds is dead, the stored one is new.
+    renewed = {"access_token": "elsewhere", "refresh_token": "second", "renew_at": "2099-01-01T00:00:00.000Z"}
+    store.kept = dict.fromkeys(store.kept, renewed)
+    owner.tokens.clear()
+    owner.tokens["elsewhere"] = avito.clock.monotonic() + 3600
+    await one.send(command(chat))
+    assert owner.grants == ["refresh_token"]
+
+
+async def test_trying_an_oauth_key_tells_the_refresh_token_that_is_good_afterwards(
+    avito: AvitoEmulator, http: AioHttp
+) -> None:
+    owner = avito.accounts[SELLER]
+    owner.refresh_token = "first"
+    described = await AvitoSender(account(avito, {"refresh_token": "first"}), http, clock=ManualClock(NOW)).check()
+    assert described["secrets"] == {"refresh_token": owner.refresh_token}
+    assert owner.refresh_token != "first"
 
 
 async def test_an_oauth_code_becomes_the_first_pair(avito: AvitoEmulator, http: AioHttp) -> None:
-    keeper = Keeper()
-    tokens = Tokens(account(avito), http, avito.url, ManualClock(NOW), keeper)
+    tokens = AvitoTokens(account(avito), http, avito.url, ManualClock(NOW))
     pair = await tokens.exchange(f"code-{SELLER}")
-    assert keeper.pairs == [pair]
     assert await tokens.get() == pair.access_token
+    assert tokens.newest_refresh_token == pair.refresh_token
     with pytest.raises(AuthExpired):
         await tokens.exchange("wrong")
 
@@ -287,7 +317,7 @@ def test_a_chat_id_is_one_segment_of_a_path() -> None:
 async def test_a_token_shorter_than_a_minute_is_still_used(avito: AvitoEmulator, http: AioHttp) -> None:
     avito.accounts[SELLER].life = 5
     clock = ManualClock(NOW)
-    tokens = Tokens(account(avito), http, avito.url, clock)
+    tokens = AvitoTokens(account(avito), http, avito.url, clock)
     first = await tokens.get()
     assert await tokens.get() == first
     clock.advance(60)

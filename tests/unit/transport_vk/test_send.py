@@ -191,11 +191,12 @@ async def test_an_edit_changes_the_message(vk: VkEmulator, http: AioHttp) -> Non
 
 async def test_typing_and_read_marks(vk: VkEmulator, http: AioHttp) -> None:
     sender = VkSender(account(vk), http)
-    await sender.typing(str(USER))
     await sender.mark_read(str(USER))
+    await sender.typing(str(USER))
     assert [(chat, what) for _, chat, what in vk.communities[TOKEN].actions] == [
-        (str(USER), "typing"),
         (str(USER), "read"),
+        (str(USER), "read"),
+        (str(USER), "typing"),
     ]
 
 

@@ -123,7 +123,7 @@ class BenchSender:
     async def acknowledge(self, ack_ref: str, conversation_id: str) -> None:
         """Buttons do not spin here."""
 
-    async def typing(self, conversation_id: str) -> None:
+    async def typing(self, conversation_id: str, message_id: str | None = None) -> None:
         """Nobody sees it."""
 
     async def check(self) -> dict[str, Any]:

@@ -78,6 +78,7 @@ class Channel(Base):
     title: Mapped[str]
     hook_key: Mapped[str]
     secrets: Mapped[bytes]
+    tokens: Mapped[bytes | None]
     settings: Mapped[JsonObject]
     state: Mapped[str] = mapped_column(server_default="active")
     state_reason: Mapped[str | None]

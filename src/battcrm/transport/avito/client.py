@@ -13,7 +13,7 @@ from battcrm.models.unified import Context, Conversation, UnifiedMessage
 from battcrm.transport import wire
 from battcrm.transport.avito.errors import result_of
 from battcrm.transport.avito.parse import context_of, name_of
-from battcrm.transport.avito.tokens import TokenKeeper, Tokens
+from battcrm.transport.avito.tokens import Tokens
 from battcrm.transport.base import ChannelAccount, HttpClient
 
 BASE_URL: Final = "https://api.avito.ru"
@@ -45,11 +45,10 @@ class AvitoApi:
         http: HttpClient,
         *,
         clock: Clock | None = None,
-        keeper: TokenKeeper | None = None,
     ) -> None:
-        """Raises Invalid if the account has no key. `keeper` stores the pairs of OAuth accounts."""
+        """Raises Invalid if the account has no key."""
         self._base = (account.base_url or BASE_URL).rstrip("/")
-        self.tokens = Tokens(account, http, self._base, clock or SystemClock(), keeper)
+        self.tokens = Tokens(account, http, self._base, clock or SystemClock())
         self._account = account
         self._http = http
 

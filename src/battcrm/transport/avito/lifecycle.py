@@ -7,17 +7,16 @@ from typing import Any
 from battcrm.transport import wire
 from battcrm.transport.avito.client import AvitoApi
 from battcrm.transport.avito.send import AvitoSender
-from battcrm.transport.avito.tokens import TokenKeeper
 from battcrm.transport.base import ChannelAccount, HttpClient, WebhookHealth
 
 
 class AvitoLifecycle:
     """Webhook registration of one account."""
 
-    def __init__(self, account: ChannelAccount, http: HttpClient, *, keeper: TokenKeeper | None = None) -> None:
+    def __init__(self, account: ChannelAccount, http: HttpClient) -> None:
         self._account = account
-        self._sender = AvitoSender(account, http, keeper=keeper)
-        self._api = AvitoApi(account, http, keeper=keeper)
+        self._sender = AvitoSender(account, http)
+        self._api = AvitoApi(account, http)
 
     async def connect(self, webhook_url: str) -> dict[str, Any]:
         """Register the address and remove this channel's older ones; Avito probes it with `{}` and wants 200 in 2 s.

@@ -12,7 +12,6 @@ from battcrm.models.unified import UnifiedMessage
 from battcrm.transport import wire
 from battcrm.transport.avito.client import LAST_OFFSET, PAGE, AvitoApi, Chat
 from battcrm.transport.avito.parse import from_history
-from battcrm.transport.avito.tokens import TokenKeeper
 from battcrm.transport.base import ChannelAccount, HttpClient
 
 INTERVAL: Final = 30.0
@@ -36,11 +35,10 @@ class AvitoPoller:
         http: HttpClient,
         *,
         clock: Clock | None = None,
-        keeper: TokenKeeper | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
         self._account = account
-        self._api = AvitoApi(account, http, clock=self._clock, keeper=keeper)
+        self._api = AvitoApi(account, http, clock=self._clock)
         self._interval = wire.real(account.settings.get("poll_interval")) or INTERVAL
         self._unread_only = account.settings.get("poll_unread_only", True) is not False
 

@@ -15,7 +15,6 @@ from battcrm.transport import wire
 from battcrm.transport.avito.client import AvitoApi, File
 from battcrm.transport.avito.contacts import forbidden_in
 from battcrm.transport.avito.errors import CONTENT_POLICY
-from battcrm.transport.avito.tokens import TokenKeeper
 from battcrm.transport.base import Capabilities, ChannelAccount, HttpClient
 from battcrm.transport.degrade import Piece, plan
 from battcrm.transport.sending import send_pieces
@@ -47,10 +46,8 @@ class AvitoSender:
         http: HttpClient,
         *,
         clock: Clock | None = None,
-        keeper: TokenKeeper | None = None,
     ) -> None:
-        """`keeper` stores the token pairs of OAuth accounts."""
-        self._api = AvitoApi(account, http, clock=clock, keeper=keeper)
+        self._api = AvitoApi(account, http, clock=clock)
         self._account = account
         # A link in a first answer gets the message hidden, and repeated contacts get the account blocked.
         self._contacts_allowed = account.settings.get("allow_contacts") is True
@@ -89,8 +86,8 @@ class AvitoSender:
     async def acknowledge(self, ack_ref: str, conversation_id: str) -> None:
         """Nothing: Avito has no buttons."""
 
-    async def typing(self, conversation_id: str) -> None:
-        """Nothing: Avito shows no typing."""
+    async def typing(self, conversation_id: str, message_id: str | None = None) -> None:
+        """Nothing. Avito shows no typing, and a chat that is marked as read is hidden from the reconciliation."""
 
     async def mark_read(self, conversation_id: str) -> None:
         """Mark the whole chat as read; a refusal is no error."""
@@ -102,18 +99,24 @@ class AvitoSender:
             return
 
     async def check(self) -> dict[str, Any]:
-        """account_ref, title and link of the account. AuthExpired if the key is refused, Permanent (`wrong_account`) if
-        it is another account's."""
+        """account_ref, title and link of the account, and `secrets` where asking used up the refresh token that was given.
+
+        AuthExpired if the key is refused, Permanent (`wrong_account`) if it is another account's.
+        """
         found = await self._api.whoami()
         number = wire.ident(found.get("id"))
         if self._account.account_ref not in ("", number):
             raise Permanent("the key belongs to another Avito account", code="wrong_account")
-        return {
+        described: dict[str, Any] = {
             "account_ref": number,
             "username": None,
             "title": wire.text(found.get("name")),
             "link": wire.text(found.get("profile_url")),
         }
+        newest = self._api.tokens.newest_refresh_token
+        if self._account.tokens is None and newest:
+            described["secrets"] = {"refresh_token": newest}
+        return described
 
 
 def _sent(answer: Any) -> Sent:

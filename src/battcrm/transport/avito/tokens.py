@@ -1,7 +1,7 @@
 """Access tokens of Avito accounts: asked for once for everybody, renewed before they end.
 
 A personal key (`client_id`, `client_secret`) asks again when the token ends. An OAuth application gets a new pair with
-each renewal and loses the old one: such a pair is stored by the keeper before it is used.
+each renewal and loses the old one: such a pair is stored by the account's TokenStore before it is used.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from battcrm.infra.exchange import HttpResponse
 from battcrm.kit.clock import Clock
 from battcrm.kit.errors import AuthExpired, Invalid
 from battcrm.kit.text import loads
+from battcrm.models.unified import rfc3339
+from battcrm.transport import base as ports
 from battcrm.transport import wire
 from battcrm.transport.avito.errors import result_of
 from battcrm.transport.base import ChannelAccount, HttpClient
@@ -25,6 +27,7 @@ from battcrm.transport.base import ChannelAccount, HttpClient
 RENEW_AT: Final = 0.8
 DEFAULT_LIFE: Final = 86_400
 _SHORTEST_LIFE: Final = 60
+_CREDENTIALS: Final = ("client_id", "client_secret", "refresh_token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +38,14 @@ class Pair:
     renew_at: datetime
     refresh_token: str | None = field(default=None, repr=False)
 
+    def document(self) -> dict[str, str]:
+        """As it is stored."""
+        known = {"access_token": self.access_token, "renew_at": rfc3339(self.renew_at) or ""}
+        return known | ({"refresh_token": self.refresh_token} if self.refresh_token else {})
 
-class TokenKeeper(Protocol):
-    """Where OAuth pairs live between processes. `store` commits before it returns: the old pair is dead by then."""
 
-    async def load(self, account: ChannelAccount) -> Pair | None:
-        """The newest stored pair."""
-        ...
-
-    async def store(self, account: ChannelAccount, pair: Pair) -> None:
-        """Keep the pair."""
-        ...
+def _pair(document: ports.Tokens) -> Pair:
+    return Pair(document["access_token"], datetime.fromisoformat(document["renew_at"]), document.get("refresh_token"))
 
 
 @dataclass(slots=True)
@@ -62,15 +62,21 @@ class Tokens:
     """Tokens of one account."""
 
     def __init__(
-        self, account: ChannelAccount, http: HttpClient, base: str, clock: Clock, keeper: TokenKeeper | None = None
+        self,
+        account: ChannelAccount,
+        http: HttpClient,
+        base: str,
+        clock: Clock,
     ) -> None:
         """Raises Invalid if the account has no key."""
         for name in ("client_id", "client_secret"):
             if not account.secrets.get(name):
                 raise Invalid(f"the {name} is missing", field=name, remedy="Avito → For professionals → API keys")
         self._account, self._http, self._base = account, http, base
-        self._clock, self._keeper = clock, keeper
-        named = "\x00".join((base, str(account.channel_id), *(f"{k}={v}" for k, v in sorted(account.secrets.items()))))
+        self._clock = clock
+        given = (f"{name}={account.secrets.get(name, '')}" for name in _CREDENTIALS)
+        named = "\x00".join((base, str(account.channel_id), *given))
+        # Of the credentials that the tokens come from: other credentials have other tokens.
         self._key = hashlib.blake2b(named.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
     def _held(self) -> _Held:
@@ -97,24 +103,34 @@ class Tokens:
         return self._clock.now() < pair.renew_at
 
     async def _renewed(self, old: Pair | None) -> Pair:
-        refresh = old.refresh_token if old else None
-        if self._keeper is not None:
-            stored = await self._keeper.load(self._account)
-            # Another process may have renewed already; its pair has killed ours.
-            if stored is not None and self._fresh(stored) and (old is None or stored.access_token != old.access_token):
-                return stored
-            refresh = stored.refresh_token if stored and stored.refresh_token else refresh
-        refresh = refresh or self._account.secrets.get("refresh_token")
-        pair = await self._ask({"grant_type": "refresh_token", "refresh_token": refresh} if refresh else _PERSONAL)
-        if pair.refresh_token and self._keeper is not None:
-            await self._keeper.store(self._account, pair)
-        return pair
+        store = self._account.tokens
+        if store is None:
+            return await self._another(old)
+        refused = old.access_token if old else None
+
+        def usable(document: ports.Tokens) -> bool:
+            # Another process may have renewed what was refused here.
+            return self._fresh(_pair(document)) and document["access_token"] != refused
+
+        async def renew(document: ports.Tokens | None) -> ports.Tokens:
+            return (await self._another(_pair(document) if document else old)).document()
+
+        return _pair(await store.current(self._account, self._key, usable, renew))
+
+    async def _another(self, old: Pair | None) -> Pair:
+        refresh = (old.refresh_token if old else None) or self._account.secrets.get("refresh_token")
+        return await self._ask({"grant_type": "refresh_token", "refresh_token": refresh} if refresh else _PERSONAL)
+
+    @property
+    def newest_refresh_token(self) -> str | None:
+        """The refresh token that is good now, where one was given; the account's own may have been used up."""
+        pair = self._held().pair
+        return pair.refresh_token if pair else None
 
     async def exchange(self, code: str) -> Pair:
-        """The first pair of an OAuth account, for the code that its owner's consent gave."""
+        """The first pair of an OAuth account, for the code that its owner's consent gave: its refresh token is the
+        account's credential from then on."""
         pair = await self._ask({"grant_type": "authorization_code", "code": code})
-        if self._keeper is not None:
-            await self._keeper.store(self._account, pair)
         self._held().pair = pair
         return pair
 

@@ -117,7 +117,7 @@ class MaxSender:
         """Answer a button with a toast; a late or refused answer is no error."""
         await self._best_effort("/answers", {"notification": ACKNOWLEDGED}, {"callback_id": ack_ref})
 
-    async def typing(self, conversation_id: str) -> None:
+    async def typing(self, conversation_id: str, message_id: str | None = None) -> None:  # noqa: ARG002 - by chat here
         """Show "typing"; documented for groups, harmless elsewhere."""
         if not conversation_id.startswith(BY_USER):
             await self._best_effort(f"/chats/{quote(conversation_id, safe='-')}/actions", {"action": "typing_on"})

@@ -121,7 +121,7 @@ class TelegramSender:
         """Stop the button's spinner; Telegram refuses this after about a minute, which is no error."""
         await self._best_effort("answerCallbackQuery", {"callback_query_id": ack_ref})
 
-    async def typing(self, conversation_id: str) -> None:
+    async def typing(self, conversation_id: str, message_id: str | None = None) -> None:  # noqa: ARG002 - by chat here
         """Show "typing" for about five seconds."""
         await self._best_effort("sendChatAction", {"chat_id": conversation_id, "action": "typing"})
 

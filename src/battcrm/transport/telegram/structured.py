@@ -49,7 +49,8 @@ def _block(block: dict[str, Any], depth: int) -> Iterator[str]:
     for name in ("items", "blocks"):
         for inner in wire.objects(block.get(name)):
             yield from _block(inner, depth + 1)
-    for row in block.get("cells") if isinstance(block.get("cells"), list) else ():
+    table = block.get("cells")
+    for row in table if isinstance(table, list) else ():
         cells = ("".join(_words(cell.get("text"), depth)).strip() for cell in wire.objects(row))
         line = " | ".join(cell for cell in cells if cell)
         if line:

@@ -121,8 +121,9 @@ class VkSender:
         arguments = {"event_id": event_id, "user_id": user or conversation_id, "peer_id": conversation_id}
         await self._best_effort("messages.sendMessageEventAnswer", arguments)
 
-    async def typing(self, conversation_id: str) -> None:
-        """Show "typing" for about ten seconds."""
+    async def typing(self, conversation_id: str, message_id: str | None = None) -> None:  # noqa: ARG002 - by chat here
+        """Show "typing" for about ten seconds, and the conversation as read."""
+        await self.mark_read(conversation_id)
         await self._best_effort("messages.setActivity", {"peer_id": conversation_id, "type": "typing"})
 
     async def mark_read(self, conversation_id: str) -> None:

@@ -37,7 +37,7 @@ class WebchatSender:
     async def acknowledge(self, ack_ref: str, conversation_id: str) -> None:
         """The page itself marks a pressed button."""
 
-    async def typing(self, conversation_id: str) -> None:
+    async def typing(self, conversation_id: str, message_id: str | None = None) -> None:
         """Not shown: the page never claims that somebody types."""
 
     async def check(self) -> dict[str, Any]:
