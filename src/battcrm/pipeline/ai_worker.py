@@ -21,6 +21,7 @@ from battcrm.infra.wake import Wakeups
 from battcrm.kit.clock import Clock
 from battcrm.pipeline import traced
 from battcrm.pipeline.fallback import internal_error
+from battcrm.pipeline.presence import Presence, Thinking
 from battcrm.pipeline.turn import TurnEngine
 from battcrm.pipeline.turn_commit import TurnCommitter
 from battcrm.pipeline.turn_load import TurnLoader
@@ -49,6 +50,7 @@ class AiWorker:
         per_tenant: int = 64,
         lease: float = 60.0,
         deadline: float = 45.0,
+        presence: Presence | None = None,
         buckets: Sequence[int] = ALL_BUCKETS,
     ) -> None:
         self._clock = clock
@@ -63,6 +65,7 @@ class AiWorker:
         self._per_tenant = per_tenant
         self._lease = lease
         self._deadline = deadline
+        self._presence = presence
         self._running: dict[UUID, Claim] = {}
         self._tenants: Counter[UUID] = Counter()
         self._slot_free = asyncio.Event()
@@ -157,8 +160,9 @@ class AiWorker:
         """A turn that keeps failing ends as a handover; the next message starts afresh (PROTOCOL C5)."""
         if turn.claim.attempts > _MAX_ATTEMPTS:
             return internal_error(turn, self._engine, turn.claim.row["last_error"] or "repeated failure")
-        async with asyncio.timeout(self._deadline):
-            return await self._engine.run(turn)
+        with Thinking(self._presence, turn):
+            async with asyncio.timeout(self._deadline):
+                return await self._engine.run(turn)
 
     def _after(self, outcome: TurnOutcome, state: TurnState) -> None:
         if state is TurnState.POSTED:

@@ -11,9 +11,11 @@ from battcrm.graph.follow import EVENT_TYPES, forget
 from battcrm.infra.health import HEALTH
 from battcrm.kit.errors import Invalid
 from battcrm.pipeline.ai_worker import AiWorker
+from battcrm.pipeline.presence import Presence
 from battcrm.pipeline.turn import Layers, TurnEngine
 from battcrm.pipeline.turn_commit import TurnCommitter
 from battcrm.pipeline.turn_load import TurnLoader
+from battcrm.transport.presence import TypingSignals
 from battcrm.workers.layers import core_layers
 from battcrm.workers.runtime import Runtime
 from battcrm.workers.warm import warm_up
@@ -21,7 +23,7 @@ from battcrm.workers.warm import warm_up
 _ROLE: Final = "ai-worker"
 
 
-def build(runtime: Runtime, layers: Layers) -> AiWorker:
+def build(runtime: Runtime, layers: Layers, presence: Presence | None = None) -> AiWorker:
     """An AI worker on the runtime's servers."""
     return AiWorker(
         runtime.pool,
@@ -30,6 +32,7 @@ def build(runtime: Runtime, layers: Layers) -> AiWorker:
         TurnEngine(layers, runtime.clock, runtime.ids),
         TurnLoader(runtime.pool, runtime.clock, runtime.configs),
         TurnCommitter(runtime.pool, runtime.clock, runtime.ids),
+        presence=presence,
         buckets=runtime.buckets,
     )
 
@@ -43,7 +46,11 @@ async def run(runtime: Runtime) -> None:
                 group.create_task(_watch(runtime, layers.graph).run())
             await warm_up(runtime, layers)
             HEALTH.started(_ROLE)
-            await build(runtime, layers).run()
+            signals = TypingSignals(
+                runtime.channels, runtime.clock, lambda c: runtime.http.for_settings(c.account.settings)
+            )
+            group.create_task(signals.run())
+            await build(runtime, layers, signals).run()
     finally:
         HEALTH.started(_ROLE)
 
