@@ -18,6 +18,7 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import DefaultResolver
+from yarl import URL
 
 from battcrm.infra.exchange import HttpResponse
 from battcrm.infra.netguard import guard_url, public_address
@@ -176,7 +177,7 @@ class AioHttp:
         try:
             async with self._pool.session().request(
                 method,
-                url,
+                _address(url),
                 headers=head,
                 data=data,
                 params=params,
@@ -248,6 +249,12 @@ class AioHttp:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+def _address(url: str) -> str | URL:
+    """An address with percent signs goes out as its builder encoded it: aiohttp would decode what need not be encoded,
+    and some platforms want it encoded all the same (`~` in Avito's chat ids)."""
+    return URL(url, encoded=True) if "%" in url and url.isascii() and " " not in url else url
 
 
 def _content(

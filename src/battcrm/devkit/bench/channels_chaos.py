@@ -39,4 +39,6 @@ class Chaos(Faults):
             return None
         kind = self._rng.choice(_ERRORS)
         self.happened.append({"fault": kind, "account": account, "chat": chat, "at": time.monotonic()})
-        return Fault(kind, seconds=1.0)
+        # Without being told how long, Avito's limit is waited out for a minute: a second of it is enough here.
+        told = "throttled" if kind == LIMITED and self._side.kind == "avito" else kind
+        return Fault(told, seconds=1.0)

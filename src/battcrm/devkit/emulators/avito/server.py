@@ -135,6 +135,7 @@ class AvitoEmulator(People, Emulator):
             account.tokens.pop(request.headers["Authorization"].removeprefix("Bearer "), None)
         refusals = {
             "rate_limited": ApiError(429, "Too many requests", _LIMITS),
+            "throttled": ApiError(429, "Too many requests", {"Retry-After": str(max(1, int(fault.seconds)))}),
             "revoked": ApiError(401, "Unauthorized"),
             "token_expired": ApiError(401, "Unauthorized"),
             "unpaid": ApiError(402, "Payment required"),
@@ -240,6 +241,9 @@ class AvitoEmulator(People, Emulator):
 
     def _place(self, request: web.Request, account: Account) -> Chat:
         name = request.match_info["chat"]
+        if "~" in request.raw_path.partition("?")[0]:
+            # Avito knows a chat by its strictly encoded name only.
+            raise ApiError(404, "Not found")
         chat = account.chats.get(name)
         if chat is None and self._open_chats:
             chat = self.make_chat(account, name, 187_654_321, "Игорь", None)
