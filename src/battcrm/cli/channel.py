@@ -258,7 +258,9 @@ def _at_desk(tenant: str, act: Callable[[_Desk], Awaitable[T]]) -> T:
 
     async def work() -> T:
         async with connect(settings) as runtime:
-            return await act(await open_desk(runtime, tenant))
+            done = await act(await open_desk(runtime, tenant))
+            await runtime.wakeups.flush()
+            return done
 
     return asyncio.run(work())
 

@@ -26,10 +26,10 @@ async def telegram() -> AsyncIterator[TelegramEmulator]:
 
 
 @pytest.fixture
-def environment(shop: Shop, pg_worker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(shop: Shop, pg_worker_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "DATABASE_URL": pg_worker_url,
-        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "REDIS_URL": redis_url,
         "NEO4J_URL": "bolt://127.0.0.1:1",
         "NEO4J_PASSWORD": "x",
         "BATTCRM_SECRET_KEYS": KEY,
