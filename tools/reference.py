@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from battcrm.infra.telemetry import Metrics
 from battcrm.settings import _REMEDIES, Settings
+from tools import reference_umf
 
 ROOT: Final = Path(__file__).parents[1]
 _METRICS: Final = """# Metrics
@@ -89,7 +90,11 @@ def _default(name: str, value: object) -> str:
     return "not set" if value is None or value == () else f"`{value}`"
 
 
-PAGES: Final = {"docs/reference/metrics.md": metrics, "docs/reference/configuration.md": configuration}
+PAGES: Final = {
+    "docs/reference/metrics.md": metrics,
+    "docs/reference/configuration.md": configuration,
+    "docs/reference/unified-message.md": reference_umf.render,
+}
 
 
 def main() -> None:
