@@ -39,7 +39,6 @@ COMMANDS: Final[dict[str, Entry]] = {
     "migrate": Entry("battcrm.cli.migrate:migrate", "Bring the database to the newest schema."),
     "run": Entry("battcrm.cli.run:run", "Run one role, or all of them in one process."),
     "top": Entry("battcrm.cli.top:top", "Watch rates, queues, errors, cost, processes and tenants live."),
-    "top": Entry("battcrm.cli.top:top", "Watch rates, queues, errors, cost, processes and tenants live."),
     "tenant": Entry("battcrm.cli.tenant:app", "Tenants and their configuration."),
     "channel": Entry("battcrm.cli.channel:app", "Messenger accounts of a tenant."),
     "operator": Entry("battcrm.cli.operator:app", "Take over, answer and hand back dialogues."),
@@ -95,6 +94,10 @@ app = typer.Typer(cls=LazyGroup, no_args_is_help=True, add_completion=False, pre
 @app.callback()
 def _root() -> None:
     """Conversational CRM for repair shops. Settings come from the environment; `battcrm doctor` checks them."""
+    import structlog
+
+    # Standard output belongs to results. Looked up at each line: a test or a shell may replace the stream.
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 def main() -> None:
