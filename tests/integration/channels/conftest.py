@@ -37,6 +37,9 @@ from tests.support.waiting import eventually
 KEY = base64.b64encode(bytes(range(32))).decode()
 
 
+_DIALOG = "SELECT * FROM dialog WHERE tenant_id = $1 AND ($2::uuid IS NULL OR dialog_id = $2)"
+
+
 async def until(check: Callable[[], Any], what: str = "") -> None:
     """Wait for a condition, sync or async."""
     found: Any = await eventually(check, what=what)
@@ -80,9 +83,7 @@ class Shop:
 
     async def reply(self, text: str, dialog_id: UUID | None = None) -> UUID:
         """Queue a bot's reply in a dialog, by default the tenant's only one."""
-        dialog = await self.row(
-            "SELECT * FROM dialog WHERE tenant_id = $1 AND ($2::uuid IS NULL OR dialog_id = $2)", dialog_id
-        )
+        dialog = await self.row(_DIALOG, dialog_id)
         ids, now = self.runtime.ids, self.clock.now()
         outgoing_id, message_id = ids.new(), ids.new()
         seq = dialog["last_seq"] + 1

@@ -22,6 +22,7 @@ def verdict(*, stored: int = 1, covered: bool = True, out: dict[str, Any] | None
     }
     row = {"kind": "vk", "chat": "5", "message": "m1", "dialog_id": DIALOG, "seq": 1, "received_at": NOW}
     turn = {"dialog_id": DIALOG, "turn_id": TURN, "state": "posted", "from_seq": 0, "to_seq": 1, "timings": {}}
+    turn |= {"started_at": NOW, "finished_at": NOW}
     sent = {"turn_id": TURN, "state": "sent", "error_code": None, "sending_at": NOW, "kind": "vk", "chat": "5"}
     reply = sent | {"text": "8 900 ₽", "message_id": "r1"} | (out or {})
     return judge(told | evidence, Tables([row] * stored, [turn] if covered else [], [reply]))

@@ -212,8 +212,10 @@ async def _performed(options: Options, plan: Plan, stage: _Stage, progress: runn
         evidence = loads(stage.evidence.read_bytes())
         verdict = judge(evidence, await read_tables(pool))
         cpu = usage.per_message(before, after, len(evidence["said"]))
+        ledger = await pool.fetchval("SELECT count(*) FROM llm_call WHERE tenant_id IS NOT NULL")
         return {
             **report(verdict, evidence, plan, start),
+            "llm_calls": ledger,
             "offered_per_s": options.rate,
             "cpu_ms_per_message": usage.ours(cpu),
             "cpu_ms_per_message_by_process": cpu,

@@ -24,7 +24,7 @@ JOIN channel ch ON ch.tenant_id = d.tenant_id AND ch.channel_id = d.channel_id
 WHERE m.direction = 'in'
 """
 _TURNS: Final = """
-SELECT dialog_id, turn_id, state, from_seq, to_seq, timings FROM turn
+SELECT dialog_id, turn_id, state, from_seq, to_seq, timings, started_at, finished_at FROM turn
 WHERE tenant_id IS NOT NULL AND state IN ('posted', 'silent') ORDER BY to_seq
 """
 _OUTGOING: Final = """
@@ -52,6 +52,7 @@ class Channel:
     unknown: int = 0
     waiting: int = 0
     own_ms: list[tuple[float, float]] = field(default_factory=list)
+    end_to_end_ms: list[float] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -61,6 +62,7 @@ class Verdict:
     channels: dict[str, Channel] = field(default_factory=lambda: defaultdict(Channel))
     causes: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
+    stages_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     turns: int = 0
     llm_turns: int = 0
 
@@ -136,7 +138,22 @@ def _message(
         return
     channel.replied += 1
     model = turn["timings"].get("provider_ms") or turn["timings"].get("model_ms", 0.0)
-    channel.own_ms.append((said["scheduled"], max(0.0, (at - said["scheduled"]) * 1000 - model)))
+    total = (at - said["scheduled"]) * 1000
+    channel.end_to_end_ms.append(total)
+    channel.own_ms.append((said["scheduled"], max(0.0, total - model)))
+    _stages(verdict, said, rows[0], turn, at)
+
+
+def _stages(verdict: Verdict, said: Row, row: Row, turn: Row, at: float) -> None:
+    offset = time.time() - time.monotonic()
+    marks = [
+        ("door", said["scheduled"] + offset, row["received_at"].timestamp()),
+        ("queue", row["received_at"].timestamp(), turn["started_at"].timestamp()),
+        ("turn", turn["started_at"].timestamp(), turn["finished_at"].timestamp()),
+        ("outgoing", turn["finished_at"].timestamp(), at + offset),
+    ]
+    for name, begin, end in marks:
+        verdict.stages_ms[name].append(max(0.0, (end - begin) * 1000))
 
 
 def _sends(evidence: Row, tables: Tables, verdict: Verdict) -> dict[Any, float | None]:

@@ -85,6 +85,7 @@ class Play:
             "webhooks": sum(len(queue.delivered) for queue in queues),
             "repeated": sum(d.attempts - 1 for queue in queues for d in queue.delivered),
             "ack_ms": [d.took * 1000 for queue in queues for d in queue.delivered] + self._visitors.ack_ms,
+            "typing": {kind: side.typing() for kind, side in self._sides.items()},
             "turned_away": self._visitors.refused,
         }
 

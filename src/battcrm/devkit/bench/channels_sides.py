@@ -50,6 +50,10 @@ class Side(Protocol):
         """What is delivered by."""
         ...
 
+    def typing(self) -> int:
+        """How often people were shown that an answer is being written."""
+        ...
+
 
 def account_of(kind: str, tenant: int) -> int:
     """The number of a tenant's account; no two accounts of a run share one."""
@@ -71,6 +75,9 @@ class _Telegram:
 
     def queues(self) -> Iterable[WebhookQueue]:
         return (bot.queue for bot in self.emulator.bots.values())
+
+    def typing(self) -> int:
+        return sum(len(bot.actions) for bot in self.emulator.bots.values())
 
     def _token(self, tenant: int) -> str:
         return f"{account_of(self.kind, tenant)}:{'B' * 35}"
@@ -95,6 +102,10 @@ class _Vk:
     def queues(self) -> Iterable[WebhookQueue]:
         servers = (server for c in self.emulator.communities.values() for server in c.servers.values())
         return (server.queue for server in servers if server.queue is not None)
+
+    def typing(self) -> int:
+        actions = [action for c in self.emulator.communities.values() for action in c.actions]
+        return sum(1 for _, _, what in actions if what == "typing")
 
     def _token(self, tenant: int) -> str:
         return f"vk1.a.bench{tenant}"
@@ -121,6 +132,9 @@ class _WhatsApp:
     def queues(self) -> Iterable[WebhookQueue]:
         return (number.queue for number in self.emulator.numbers.values())
 
+    def typing(self) -> int:
+        return sum(len(number.actions) for number in self.emulator.numbers.values())
+
 
 class _Avito:
     kind, sends, emits = "avito", "messages", "webhook"
@@ -141,6 +155,9 @@ class _Avito:
     def queues(self) -> Iterable[WebhookQueue]:
         return (queue for account in self.emulator.accounts.values() for queue in account.queues.values())
 
+    def typing(self) -> int:
+        return 0
+
 
 class _Max:
     kind, sends, emits = "max", "messages", "webhook"
@@ -160,6 +177,9 @@ class _Max:
 
     def queues(self) -> Iterable[WebhookQueue]:
         return (s.queue for bot in self.emulator.bots.values() for s in bot.subscriptions.values())
+
+    def typing(self) -> int:
+        return sum(len(bot.actions) for bot in self.emulator.bots.values())
 
 
 def sides() -> dict[str, Side]:
