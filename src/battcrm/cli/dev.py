@@ -34,6 +34,7 @@ def bench(
     channels: Annotated[str, typer.Option(help="all = every messenger, with errors and outages.")] = "telegram",
     outage: Annotated[float, typer.Option(help="Over all channels: seconds that one platform is away.")] = 60.0,
     errors: Annotated[float, typer.Option(help="Over all channels: share of sends that go wrong.")] = 0.02,
+    flood: Annotated[float, typer.Option(help="Times its share that one tenant sends: do the others feel it?")] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure throughput and latency end to end on throw-away servers; exit 1 if anything was lost or doubled."""
@@ -41,6 +42,10 @@ def bench(
         from battcrm.cli.bench_channels import bench_all
 
         bench_all(rate, seconds, llm_share, tenants, seed, (outage, errors), graph=graph, logs=logs, as_json=as_json)
+    elif flood:
+        from battcrm.cli.bench_flood import bench_flood
+
+        bench_flood(flood, rate, seconds, tenants, llm_share, as_json=as_json)
     elif channels == "telegram":
         from battcrm.devkit.bench.runner import Options
         from battcrm.devkit.bench.world import Shape
