@@ -226,6 +226,7 @@ class Situation:
     model_failed: str | None = None
     shop: dict[str, Any] = field(default_factory=dict)
     appeals: tuple[AppealView, ...] = ()  # what the appeal router saw: titles for "which one do you mean?"
+    human_talks: bool = False  # a person of the shop wrote in this chat while no appeal was open
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ RETURN_KIND: Final = "control.return"
 
 # Lock order of the whole system: dialog, client_work, appeal (docs/adr/0001).
 _LOCK: Final = """
-SELECT d.dialog_id, d.channel_id, d.external_chat_id, d.identity_id, d.last_seq, d.last_out, i.client_id, i.reachable
+SELECT d.dialog_id, d.channel_id, d.external_chat_id, d.identity_id, d.last_seq, d.last_out, d.human_until, i.client_id,
+       i.reachable
 FROM dialog d JOIN identity i ON i.tenant_id = d.tenant_id AND i.identity_id = d.identity_id
 WHERE d.tenant_id = $1 AND d.dialog_id = $2 FOR UPDATE OF d
 """
@@ -33,6 +34,9 @@ UPDATE appeal a SET control = 'human', control_until = $4, version = a.version +
 FROM before b WHERE a.tenant_id = $1 AND a.appeal_id = b.appeal_id
 RETURNING a.appeal_id, a.client_id, a.version, b.control AS before
 """
+# Nothing is open that could be given to the human: the chat itself is theirs for a while, which ends by itself.
+_LONGEST_TALK: Final = timedelta(days=1)
+_TALKS: Final = "UPDATE dialog SET human_until = $3 WHERE tenant_id = $1 AND dialog_id = $2"
 _CANCEL: Final = """
 WITH cancelled AS (
   UPDATE outgoing SET state = 'cancelled', due_at = NULL, lease_until = NULL, finished_at = $3, token = token + 1
@@ -85,12 +89,15 @@ async def take_control(
     reason: str,
     returns_after: float = 4 * 3600.0,
 ) -> list[Event]:
-    """Give the client's open appeals to the human, cancel the bot's pending rows, schedule the return.
+    """Give the client's open appeals, or without any the chat, to the human; cancel the bot's pending rows, schedule
+    the return.
 
     The caller holds the dialog's lock and bumps its version.
     """
     until = now + timedelta(seconds=returns_after)
     rows = await connection.fetch(_TAKE, tenant_id, dialog_id, list(OPEN), until, now)
+    if not rows:
+        await connection.execute(_TALKS, tenant_id, dialog_id, min(until, now + _LONGEST_TALK))
     await connection.execute(_CANCEL, tenant_id, dialog_id, now)
     payload = {"dialog_id": str(dialog_id)}
     await connection.execute(
@@ -114,14 +121,17 @@ async def take_control(
 async def return_control(
     connection: Connection, tenant_id: UUID, dialog: Any, now: datetime, *, reason: str, promised_by: datetime | None
 ) -> list[Event]:
-    """Give the client's appeals back to the bot; if the last word is the client's, the client becomes due.
+    """Give the client's appeals and chat back to the bot; if the last word is the client's, the client becomes due.
 
-    `dialog` is a row of `lock_dialog`. `promised_by` limits it to appeals whose human time has run out by then.
+    `dialog` is a row of `lock_dialog`. `promised_by` limits it to what was promised to the human until then.
     """
     client_id: UUID = dialog["client_id"]
     rows = await connection.fetch(_RETURN, tenant_id, client_id, list(OPEN), now, promised_by)
+    talked = dialog["human_until"] is not None and (promised_by is None or dialog["human_until"] <= promised_by)
+    if talked:
+        await connection.execute(_TALKS, tenant_id, dialog["dialog_id"], None)
     last = await connection.fetchrow(_LAST, tenant_id, dialog["dialog_id"])
-    if rows and last is not None and last["direction"] == "in":
+    if (rows or talked) and last is not None and last["direction"] == "in":
         await connection.execute(_DUE, tenant_id, dialog["dialog_id"], now, client_id, last["seq"] - 1)
     return [
         AppealControlChanged(tenant_id, r["client_id"], r["appeal_id"], r["version"], "human", "bot", reason)

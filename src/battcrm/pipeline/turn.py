@@ -108,7 +108,8 @@ class TurnEngine:
     async def _complete(
         self, turn: TurnInput, texts: Sequence[str], reading: Reading, context: ReadingContext, outcome: TurnOutcome
     ) -> Completion | None:
-        if not reading.open_fields or _muted(_current(turn.appeals)):
+        held = turn.dialog.held_at(self._clock.now())
+        if not reading.open_fields or held or _muted(_current(turn.appeals)):
             return None
         began = self._clock.monotonic()
         completion = await self._layers.extractor.complete(texts, reading, context)
@@ -194,6 +195,7 @@ class TurnEngine:
             routing=routing,
             appeal=appeal,
             appeals=turn.appeals,
+            human_talks=dialog.held_at(now),
             known=known,
             graph=graph,
             bot_turns_recent=sum(1 for m in spoken if now - m.at < _LOOP_WINDOW),

@@ -23,7 +23,7 @@ MAX_SUPERSEDED: Final = 2
 
 # Lock order of the whole system: dialog, client_work, appeal, each in key order (docs/adr/0001).
 _LOCK_DIALOGS: Final = """
-SELECT d.tenant_id, d.dialog_id, d.version, d.last_seq, d.last_out, d.due_at
+SELECT d.tenant_id, d.dialog_id, d.version, d.last_seq, d.last_out, d.due_at, d.human_until
 FROM unnest($1::uuid[], $2::uuid[]) AS k(tenant_id, dialog_id) JOIN dialog d USING (tenant_id, dialog_id)
 ORDER BY d.tenant_id, d.dialog_id FOR UPDATE OF d
 """
@@ -109,7 +109,8 @@ class TurnCommitter:
             return TurnState.LOST
         if work["merged_into"] is not None:
             return TurnState.SUPERSEDED
-        if outcome.speaks and self._control_lost(outcome, locked):
+        taken = dialog["human_until"] is not None and dialog["human_until"] != dialog_view.human_until
+        if outcome.speaks and (taken or self._control_lost(outcome, locked)):
             return TurnState.SUPERSEDED
         if dialog["version"] != dialog_view.version and work["superseded"] < MAX_SUPERSEDED:
             return TurnState.SUPERSEDED

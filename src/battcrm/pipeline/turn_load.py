@@ -22,7 +22,7 @@ _FRESH: Final = 200
 _DIALOGS: Final = """
 SELECT c.tenant_id, c.client_id, c.display_name, c.locale, c.do_not_contact, c.merged_into, c.created_at,
        d.dialog_id, d.channel_id, ch.kind AS channel_kind, d.external_chat_id, d.type, d.identity_id, d.version,
-       d.last_seq, d.answered_seq, d.due_at, d.window_expires_at
+       d.last_seq, d.answered_seq, d.due_at, d.window_expires_at, d.human_until
 FROM unnest($1::uuid[], $2::uuid[]) AS k(tenant_id, client_id)
 JOIN client c USING (tenant_id, client_id)
 JOIN identity i ON i.tenant_id = c.tenant_id AND i.client_id = c.client_id
@@ -145,6 +145,7 @@ def _turn_input(
         last_seq=_read_up_to(row, rows),
         answered_seq=row["answered_seq"],
         window_expires_at=row["window_expires_at"],
+        human_until=row["human_until"],
     )
     return TurnInput(
         claim=claim,

@@ -40,6 +40,11 @@ class DialogView:
     last_seq: int
     answered_seq: int
     window_expires_at: datetime | None = None
+    human_until: datetime | None = None
+
+    def held_at(self, now: datetime) -> bool:
+        """Does a person of the shop talk in this chat, whatever the appeals say?"""
+        return self.human_until is not None and self.human_until > now
 
 
 @dataclass(frozen=True, slots=True)

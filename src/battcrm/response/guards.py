@@ -55,6 +55,8 @@ def control(case: Case) -> Plan | None:
 
 
 def _held(case: Case) -> Reason | None:
+    if case.situation.human_talks:
+        return Reason.CONTROL_HUMAN
     appeal = case.situation.appeal
     if appeal is None and case.situation.routing.action == "none":  # words about no appeal are heard by who talks
         appeal = next((a for a in case.situation.appeals if a.closed_at is None), None)

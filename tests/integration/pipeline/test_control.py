@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from battcrm.devkit.faults.messenger import event
 from battcrm.events.outbox import append
 from battcrm.pipeline.control import lock_dialog, take_control
@@ -70,3 +72,34 @@ async def test_a_human_who_spoke_last_is_not_answered_by_the_bot(front: Shopfron
     await front.caretaker.step()
     assert await front.value("SELECT control FROM appeal") == "bot"
     assert await front.value("SELECT due_at IS NULL FROM client_work")
+
+
+async def test_a_human_who_talks_without_an_open_appeal_is_not_interrupted(front: Shopfront) -> None:
+    """The chat is theirs; when they fall silent, what the client said last is taken up."""
+    await take(front)
+    assert await front.value("SELECT human_until FROM dialog") == front.world.clock.now() + timedelta(seconds=600)
+    await front.world.deliver(front.shop, event("anna", "m2", "anybody here?"))
+    await front.world.step("processor-1")
+    await front.world.pool.execute("UPDATE dialog SET due_at = NULL, answered_seq = last_seq")
+    await front.world.pool.execute("UPDATE client_work SET due_at = NULL")
+    front.world.move_clock(599)
+    await front.caretaker.step()
+    assert await front.value("SELECT human_until IS NOT NULL FROM dialog")
+    front.world.move_clock(2)
+    await front.caretaker.step()
+    assert await front.value("SELECT human_until IS NULL FROM dialog")
+    await front.world.step("ai-1")
+    assert await front.said() == ["anybody here?"]
+
+
+async def test_a_turn_under_way_does_not_speak_over_a_human(front: Shopfront) -> None:
+    await front.world.deliver(front.shop, event("anna", "m2", "a question"))
+    await front.world.step("processor-1")
+    front.world.gate.hold = True
+    await front.world.step("ai-1")
+    await take(front)
+    await front.world.pool.execute("UPDATE dialog SET version = version - 1")
+    front.world.gate.release()
+    await front.world.settle()
+    assert await front.value("SELECT array_agg(state ORDER BY state) FROM turn") == ["posted", "superseded"]
+    assert await front.said() == []

@@ -92,7 +92,10 @@ class ClientWork(Due, Base):
 
 
 class Dialog(Base):
-    """One chat. `version` moves with everything a turn must notice; `answered_seq` is how far the shop has answered."""
+    """One chat. `version` moves with everything a turn must notice; `answered_seq` is how far the shop has answered.
+
+    `human_until`: a person of the shop talks here though no appeal is open, and the bot keeps silent until then.
+    """
 
     __tablename__ = "dialog"
     __table_args__ = (
@@ -117,6 +120,7 @@ class Dialog(Base):
     window_expires_at: Mapped[datetime | None]
     context: Mapped[JsonObject]
     created_at: Mapped[datetime]
+    human_until: Mapped[datetime | None]
 
 
 class Message(Base):
