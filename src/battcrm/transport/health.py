@@ -28,6 +28,8 @@ UNREACHABLE: Final = "unreachable"
 REVOKED: Final = "token_revoked"
 EVERY: Final = timedelta(minutes=3)
 EVERY_WHEN_ILL: Final = timedelta(minutes=1)
+# Where a webhook may be lost for good, the look is also how it is found.
+EVERY_WHEN_RECONCILING: Final = timedelta(seconds=90)
 _FRESH: Final = timedelta(minutes=10)
 _BACKLOG: Final = 100
 
@@ -151,7 +153,8 @@ class HealthJob:
         await self.note(connected, health)
         if health.state == OK and connected.state == "active":
             await self._reconcile(connected, since_fault=health.mended)
-        return self._clock.now() + (EVERY if health.state == OK else EVERY_WHEN_ILL)
+        well = EVERY_WHEN_RECONCILING if manifest_of(connected.account.kind).reconciles else EVERY
+        return self._clock.now() + (well if health.state == OK else EVERY_WHEN_ILL)
 
     async def note(self, connected: Connected, health: Health) -> None:
         """Store what was seen, log a change once, stop or start the channel by what its credentials are worth."""

@@ -147,8 +147,13 @@ _SPECIAL: Final = {
 
 
 def _edited(value: dict[str, Any], update: _Update) -> UnifiedMessage | None:
-    """A new revision. Two edits within one second share `edit_date`, so the content takes part in the key."""
+    """A new revision. Two edits within one second share `edit_date`, so the content takes part in the key.
+
+    A shared position that moves is an edit every few seconds, and nothing that anybody said.
+    """
     chat, ident = _address(value)
+    if "live_period" in wire.obj(value.get("location")):
+        return None
     said = _said(value, ident, update)
     revision = wire.ident(value.get("edit_date")) or update.number
     digest = zlib.crc32(repr((said["message"].text, said["message"].attachments)).encode("utf-8", "replace"))
