@@ -11,6 +11,7 @@ import contextlib
 import shutil
 import signal
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -34,15 +35,24 @@ def fetch_command(lib: Path) -> list[str]:
     ]
 
 
-def server_command(home: Path) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the server may use, in Java's units. The default is enough for the contract suite and small for a load."""
+
+    heap: str = "512m"
+    pages: str = "64m"
+
+
+def server_command(home: Path, memory: Memory) -> list[str]:
     """How Java runs what Maven fetched."""
     opens = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENS]
     java = _program("java", "install a Java 17 or 21 runtime")
     places = [f"--home-dir={home}", f"--config-dir={home / 'conf'}"]
-    return [java, "-Xms64m", "-Xmx512m", "-XX:+UseSerialGC", *opens, "-cp", f"{home / 'lib'}/*", _MAIN, *places]
+    heap = f"-Xmx{memory.heap}"
+    return [java, "-Xms64m", heap, "-XX:+UseSerialGC", *opens, "-cp", f"{home / 'lib'}/*", _MAIN, *places]
 
 
-def configuration(port: int) -> str:
+def configuration(port: int, memory: Memory) -> str:
     """The whole neo4j.conf: Bolt on loopback, nothing else, nothing reported home."""
     lines = {
         "server.bolt.listen_address": f"127.0.0.1:{port}",
@@ -50,16 +60,16 @@ def configuration(port: int) -> str:
         "server.https.enabled": "false",
         "dbms.security.auth_enabled": "false",
         "dbms.usage_report.enabled": "false",
-        "server.memory.pagecache.size": "64m",
+        "server.memory.pagecache.size": memory.pages,
     }
     return "".join(f"{name}={value}\n" for name, value in lines.items())
 
 
-async def prepare(home: Path, port: int) -> None:
+async def prepare(home: Path, port: int, memory: Memory) -> None:
     """Fetch what is missing and write the configuration. Permanent when Maven fails."""
     lib, conf = home / "lib", home / "conf"
     conf.mkdir(parents=True, exist_ok=True)
-    (conf / "neo4j.conf").write_text(configuration(port))
+    (conf / "neo4j.conf").write_text(configuration(port, memory))
     if (lib / "complete").exists():
         return
     if not _POM.exists():
@@ -70,10 +80,11 @@ async def prepare(home: Path, port: int) -> None:
     (lib / "complete").touch()
 
 
-async def serve(home: Path, port: int, clock: Clock) -> int:
+async def serve(home: Path, port: int, clock: Clock, memory: Memory) -> int:
     """Run the server until a signal comes. Returns its exit code; 0 after an orderly stop."""
-    await prepare(home, port)
-    process = await asyncio.create_subprocess_exec(*server_command(home), stdout=sys.stderr, stderr=sys.stderr)
+    await prepare(home, port, memory)
+    command = server_command(home, memory)
+    process = await asyncio.create_subprocess_exec(*command, stdout=sys.stderr, stderr=sys.stderr)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -113,10 +124,12 @@ def _program(name: str, remedy: str) -> str:
 def main(
     home: Annotated[Path, typer.Option(help="Where libraries and data go.")] = Path(".battcrm/neo4j"),
     port: Annotated[int, typer.Option(help="Bolt port on 127.0.0.1.")] = 7687,
+    heap: Annotated[str, typer.Option(help="Java heap at most, such as 2g.")] = Memory().heap,
+    pages: Annotated[str, typer.Option(help="Page cache, such as 1g.")] = Memory().pages,
 ) -> None:
     """Fetch (once) and run Neo4j Community on this machine."""
     try:
-        code = asyncio.run(serve(home.resolve(), port, SystemClock()))
+        code = asyncio.run(serve(home.resolve(), port, SystemClock(), Memory(heap, pages)))
     except BattError as error:
         typer.echo(f"error: {error.text}", err=True)
         raise typer.Exit(2) from None

@@ -110,6 +110,7 @@ class Follower:
         self._next_check = 0.0
         self._next_tidy = 0.0
         self._interrupted = True
+        self._behind = False
 
     async def run(self) -> None:
         """Follow until cancelled. With Redis or the database away it waits and goes on where it was."""
@@ -119,7 +120,7 @@ class Follower:
             try:
                 await self.step()
                 delay = 0.0
-                if self._consumer.pause:
+                if self._consumer.pause and not self._behind:
                     await self._clock.sleep(self._consumer.pause)
             except GroupMissing:
                 self._next_check = 0.0
@@ -137,9 +138,11 @@ class Follower:
             await self._tidy()
             self._interrupted = False
             self._next_check = self._clock.monotonic() + self._options.check
-        for delivery in await self._bus.read(
+        deliveries = await self._bus.read(
             self._name, self._worker, self._shards, count=self._options.batch, block=self._options.block
-        ):
+        )
+        self._behind = any(len(delivery.entries) >= self._options.batch for delivery in deliveries)
+        for delivery in deliveries:
             await self._take(delivery)
 
     @property

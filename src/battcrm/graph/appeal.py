@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from battcrm.graph.client import moment, past_appeal
+from battcrm.graph.client import moment
 from battcrm.models.situation import PastAppeal
 
 SIMILAR_LIMIT: Final = 5
@@ -25,23 +25,31 @@ class Ranked:
 
 
 def rank(
-    rows: Sequence[Mapping[str, Any]], *, model: str, repair_types: Sequence[str], now: datetime
+    rows: Sequence[Mapping[str, Any]], *, brand: str, model: str, repair_types: Sequence[str], now: datetime
 ) -> tuple[Ranked, ...]:
-    """Best first: same model before family, same set of repairs before an overlap, recent before old."""
+    """Finished repairs of a brand, best first and at most `CANDIDATES`: same model before family, same set of repairs
+    before an overlap, recent before old."""
     wanted = frozenset(repair_types)
-    scored = []
+    scored: list[tuple[float, str, Mapping[str, Any]]] = []
     for row in rows:
         found = frozenset(row["repair_types"] or ())
         if not found & wanted:
             continue
         overlap = len(found & wanted) / len(found | wanted)
-        age_days = max(0.0, (now - moment(row["at"])).total_seconds() / 86_400)
-        same = row["model"] == model
-        score = overlap * (1.0 if same else _FAMILY) * 0.5 ** (age_days / _HALF_LIFE_DAYS)
-        why = _why(same, found, wanted, round(age_days))
-        scored.append((score, Ranked(row["client_id"], past_appeal(row, why))))
-    scored.sort(key=lambda pair: (-pair[0], pair[1].past.ref))
-    return tuple(item for _, item in scored)
+        share = 1.0 if row["model"] == model else _FAMILY
+        scored.append((-overlap * share * 0.5 ** (_age_days(row, now) / _HALF_LIFE_DAYS), row["id"], row))
+    scored.sort(key=lambda item: item[:2])
+    return tuple(Ranked(row["client_id"], _told(row, brand, model, wanted, now)) for _, _, row in scored[:CANDIDATES])
+
+
+def _told(row: Mapping[str, Any], brand: str, model: str, wanted: frozenset[str], now: datetime) -> PastAppeal:
+    kinds = tuple(row["repair_types"])
+    why = _why(row["model"] == model, frozenset(kinds), wanted, round(_age_days(row, now)))
+    return PastAppeal(row["id"], brand, row["model"], kinds, "done", moment(row["at"]), row["amount"], why)
+
+
+def _age_days(row: Mapping[str, Any], now: datetime) -> float:
+    return max(0.0, (now - moment(row["at"])).total_seconds() / 86_400)
 
 
 def of_others(ranked: Sequence[Ranked], client_id: str, limit: int = SIMILAR_LIMIT) -> tuple[PastAppeal, ...]:

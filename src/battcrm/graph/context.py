@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
@@ -15,14 +15,15 @@ from battcrm.graph.family import family_of
 from battcrm.graph.pricing import Ask, quote
 from battcrm.graph.pricing_source import PricingSource, Question
 from battcrm.graph.settings import PricingSettings
-from battcrm.graph.statements import CONTEXT
+from battcrm.graph.statements import CONTEXT, HISTORY_COLUMNS, REPAIR_COLUMNS
 from battcrm.infra.neo4j import Graph
 from battcrm.kit.clock import Clock
 from battcrm.kit.errors import BattError
 from battcrm.models.situation import ContextQuery, GraphFacts, Offer, PastAppeal, Quote
 
 _HISTORY_ROWS: Final = 30
-_SCAN: Final = 1000
+_ENTRIES: Final = 500
+_REPAIRS_A_MODEL: Final = 150
 _BASKET_DAYS: Final = 540
 _NOT_ABOUT_PRICE: Final = frozenset({"other"})
 _PRICE_EVENTS: Final = frozenset({"price.changed", "repair.recorded"})
@@ -30,6 +31,7 @@ _PRICE_EVENTS: Final = frozenset({"price.changed", "repair.recorded"})
 _PROJECTED_AFTER: Final = 5.0
 _WARM_ENOUGH: Final = 3
 Settings = Callable[[UUID], PricingSettings]
+Repairs = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class GraphContextReader:
         self._deadline = deadline
         self._histories: LocalCache[tuple[PastAppeal, ...]] = LocalCache(ttl=history_ttl, maximum=entries)
         self._shared: LocalCache[_Shared] = LocalCache(ttl=shared_ttl, maximum=entries)
-        self._devices: LocalCache[Mapping[str, Any]] = LocalCache(ttl=shared_ttl, maximum=entries)
+        self._devices: LocalCache[Repairs] = LocalCache(ttl=shared_ttl, maximum=entries)
         self._quotes: LocalCache[tuple[Quote, ...]] = LocalCache(ttl=shared_ttl, maximum=entries)
         self._moving: LocalCache[bool] = LocalCache(ttl=_PROJECTED_AFTER, maximum=entries)
 
@@ -149,9 +151,9 @@ class GraphContextReader:
         shared = self._shared.get(shared_key, now)
         if shared is None:
             mark = self._shared.mark(query.tenant_id)
-            row = self._devices.get(_device_key(query), now)
-            if row is not None:
-                shared = _shared(query, row)
+            repairs = self._devices.get(_device_key(query), now)
+            if repairs is not None:
+                shared = _shared(query, repairs)
                 self._shared.put(shared_key, query.tenant_id, shared, now, mark)
         return shared
 
@@ -176,15 +178,15 @@ class GraphContextReader:
             row = (await self._graph.read(CONTEXT, parameters, deadline=self._deadline))[0]
             now = self._clock.monotonic()
             if history is None:
-                history = client.history(row["history"])
+                history = client.history(_named(HISTORY_COLUMNS, row["history"]))
                 if not self._moving.get(owner, now):
                     self._histories.put(owner, owner, history, now, marks[0])
             if shared is None:
-                shared = _shared(query, row)
+                repairs = _named(REPAIR_COLUMNS, row["repairs"])
+                shared = _shared(query, repairs)
                 if not self._moving.get(query.tenant_id, now):
                     self._shared.put(shared_key, query.tenant_id, shared, now, marks[1])
-                    device = {"similar": row["similar"], "baskets": row["baskets"]}
-                    self._devices.put(_device_key(query), query.tenant_id, device, now, marks[2])
+                    self._devices.put(_device_key(query), query.tenant_id, repairs, now, marks[2])
         except BattError as error:
             problems.append(f"graph: {error.code}")
         except Exception as error:  # noqa: BLE001 - a turn must not fail because of what its past looks like
@@ -231,9 +233,15 @@ class GraphContextReader:
 _NOTHING: Final = _Shared((), ())
 
 
-def _shared(query: ContextQuery, row: Mapping[str, Any]) -> _Shared:
-    ranked = appeal.rank(row["similar"], model=query.model or "", repair_types=query.repair_types, now=query.now)
-    return _Shared(ranked, recommendations.offers(row["baskets"], query.repair_types))
+def _shared(query: ContextQuery, repairs: Repairs) -> _Shared:
+    brand, model = query.brand or "", query.model or ""
+    ranked = appeal.rank(repairs, brand=brand, model=model, repair_types=query.repair_types, now=query.now)
+    since = client.millis(query.now - timedelta(days=_BASKET_DAYS))
+    return _Shared(ranked, recommendations.offers(recommendations.baskets_of(repairs, since=since), query.repair_types))
+
+
+def _named(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def _priced(query: ContextQuery) -> tuple[str, ...]:
@@ -284,9 +292,7 @@ def _parameters(query: ContextQuery, want_history: bool, want_shared: bool) -> d
         "family": family_of(query.model or ""),
         "want_history": want_history,
         "want_shared": want_shared,
-        "since": client.millis(query.now - timedelta(days=_BASKET_DAYS)),
         "history": _HISTORY_ROWS,
-        "similar": appeal.CANDIDATES,
-        "baskets": recommendations.BASKETS,
-        "scan": _SCAN,
+        "entries": _ENTRIES,
+        "repairs": _REPAIRS_A_MODEL,
     }

@@ -10,10 +10,16 @@ from battcrm.events.catalogue import Envelope
 from battcrm.events.registry import HandlerRegistry
 from battcrm.graph.context import GraphContextReader
 from battcrm.graph.sync import EventRef, Projector
+from battcrm.kit.clock import Clock
+from battcrm.kit.errors import Transient
 
 CONSUMER: Final = "graph"
-# Half a second behind is near enough for a projection, and a batch costs the graph hardly more than one row.
-_PAUSE: Final = 0.5
+# Two seconds behind is near enough for a projection: a batch costs the graph hardly more than one row, and what happens
+# to one appeal in a row is written once. Who is behind does not pause.
+_PAUSE: Final = 2.0
+# Waited here, a graph that is away for a moment costs no event its place in a batch.
+_PATIENCE: Final = 20.0
+_AGAIN: Final = 0.5
 EVENT_TYPES: Final = (
     "client.created",
     "client.updated",
@@ -26,11 +32,23 @@ EVENT_TYPES: Final = (
 )
 
 
-def follow(registry: HandlerRegistry, projector: Projector) -> None:
-    """Register the projector as the consumer `graph`. One process of the group projects each event."""
+def follow(registry: HandlerRegistry, projector: Projector, clock: Clock) -> None:
+    """Register the projector as the consumer `graph`. One process of the group projects each event.
+
+    While the graph is away a batch is tried again every half second; after 20 s the bus takes over with its own.
+    """
 
     async def project(envelopes: Sequence[Envelope]) -> None:
-        await projector.apply([EventRef.of(envelope) for envelope in envelopes])
+        events = [EventRef.of(envelope) for envelope in envelopes]
+        finish = clock.monotonic() + _PATIENCE
+        while True:
+            try:
+                await projector.apply(events)
+                return
+            except Transient:
+                if clock.monotonic() >= finish:
+                    raise
+            await clock.sleep(_AGAIN)
 
     registry.external(CONSUMER, EVENT_TYPES, project, pause=_PAUSE)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from battcrm.models.situation import Offer, PastAppeal
 
@@ -15,6 +15,15 @@ MIN_SUPPORT: Final = 5
 MIN_LIFT: Final = 1.2
 RECENT_DAYS: Final = 180
 _NOT_FOR_SALE: Final = frozenset({"other", "diagnostics", "no_power", "water_damage", "board"})
+
+
+def baskets_of(repairs: Sequence[Mapping[str, Any]], *, since: int) -> list[list[str]]:
+    """What was done to each device since (milliseconds), from its newest repairs; one without an owner is a device."""
+    recent = sorted((r for r in repairs if r["at"] >= since), key=lambda r: (-r["at"], r["id"]))[:BASKETS]
+    baskets: dict[str, dict[str, None]] = {}
+    for repair in recent:
+        baskets.setdefault(repair["device_id"] or repair["id"], {}).update(dict.fromkeys(repair["repair_types"]))
+    return [list(kinds) for kinds in baskets.values()]
 
 
 def offers(baskets: Sequence[Sequence[str]], wanted: Iterable[str]) -> tuple[Offer, ...]:

@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 def register_handlers(registry: HandlerRegistry, runtime: Runtime, graph: Graph | None) -> None:
     """Every consumer of the core. Independent layers add theirs here."""
     if graph is not None:
-        follow(registry, Projector(Stored(runtime.pool), graph))
+        follow(registry, Projector(Stored(runtime.pool), graph), runtime.clock)
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID
 
 import pytest
@@ -17,6 +18,7 @@ from battcrm.events.registry import HandlerRegistry, Kind
 from battcrm.graph.follow import CONSUMER, EVENT_TYPES, follow
 from battcrm.graph.sync import EventRef, Projector
 from battcrm.kit.clock import ManualClock
+from battcrm.kit.errors import Transient
 
 TENANT, ONE, TWO = UUID(int=1), UUID(int=2), UUID(int=3)
 
@@ -27,9 +29,41 @@ def envelope(event: Event) -> Envelope:
 
 def test_the_projector_follows_every_event_that_changes_the_graph() -> None:
     registry = HandlerRegistry()
-    follow(registry, Projector(None, None))  # type: ignore[arg-type]
+    follow(registry, Projector(None, None), ManualClock())  # type: ignore[arg-type]
     (consumer,) = registry
     assert (consumer.name, consumer.kind, consumer.types) == (CONSUMER, Kind.EXTERNAL, frozenset(EVENT_TYPES))
+
+
+class Away:
+    """A graph that is away for some attempts."""
+
+    def __init__(self, attempts: int) -> None:
+        self.left, self.asked = attempts, 0
+
+    async def apply(self, events: list[EventRef]) -> int:
+        self.asked += 1
+        if self.asked <= self.left:
+            raise Transient("away", code="graph_unavailable")
+        return len(events)
+
+
+async def attempts_of(away: Away) -> int:
+    clock = ManualClock()
+    registry = HandlerRegistry()
+    follow(registry, away, clock)  # type: ignore[arg-type]
+    (consumer,) = registry
+    work = asyncio.ensure_future(consumer.handler([envelope(RepairRecorded(TENANT, ONE, TWO, 1))]))
+    while not work.done():
+        await asyncio.sleep(0)
+        clock.advance(0.5)
+    work.result()
+    return away.asked
+
+
+async def test_a_graph_that_is_away_for_a_moment_keeps_the_batch_together() -> None:
+    assert await attempts_of(Away(3)) == 4
+    with pytest.raises(Transient):
+        await attempts_of(Away(1000))
 
 
 @pytest.mark.parametrize(
