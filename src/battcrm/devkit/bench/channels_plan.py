@@ -85,12 +85,12 @@ def make_plan(
             if at + line.after < seconds:
                 sayings.append(Saying(at + line.after, kind, tenant, person, line.text, twice))
     sayings.sort(key=lambda saying: saying.at)
-    return Plan(sayings, outages_of(seconds, outage), seconds, seed, errors)
+    return Plan(sayings, outages_of(seconds, outage, seed), seconds, seed, errors)
 
 
-def outages_of(seconds: float, length: float) -> list[Outage]:
+def outages_of(seconds: float, length: float, first: int = 0) -> list[Outage]:
     """One platform after the other goes away for `length`: in the middle of a short run, every two minutes of a long
-    one, so that each minute without it lies between two with everybody there."""
+    one, so that each minute without it lies between two with everybody there. `first` says who begins."""
     if length <= 0:
         return []
     cycles = max(1, int(seconds // _CYCLE))
@@ -99,7 +99,7 @@ def outages_of(seconds: float, length: float) -> list[Outage]:
     found = []
     for number in range(cycles):
         begin = number * share + (share - length) / 2
-        found.append(Outage(PLATFORMS[(number + 1) % len(PLATFORMS)], begin, begin + length))
+        found.append(Outage(PLATFORMS[(first + number) % len(PLATFORMS)], begin, begin + length))
     return found
 
 
