@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Measure against labelled data.", no_args_is_help=True)
 
-_GROUPS: Final = ("battcrm.cli.eval_pricing",)
+_GROUPS: Final = ("battcrm.cli.eval_pricing", "battcrm.cli.eval_harvest", "battcrm.cli.eval_routing")
 """Modules that add commands of their own: each has `register(app)`."""
 
 
