@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
-from zoneinfo import ZoneInfo
+from typing import Annotated
 
 import typer
 from rich.console import Console, Group
@@ -17,44 +12,27 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from battcrm.cli import operator_clients, operator_correct, operator_drafts, operator_outcomes
+from battcrm.cli.operator_desk import AsJson, Desk, Number, Tenant, at_desk, done, plain, print_json, seconds_of
 from battcrm.models.situation import AppealStatus
+from battcrm.pipeline.control import FOREVER
 from battcrm.services.explain_labels import field_name, name_of, value_name
-from battcrm.services.operator import CLOSE_AS, Operators
+from battcrm.services.operator import CLOSE_AS
 from battcrm.services.operator_views import Line, Thread, Waiting
-from battcrm.services.tenants import Tenants, TenantView
-from battcrm.settings import load_settings
-from battcrm.workers.runtime import connect
 
-T = TypeVar("T")
 app = typer.Typer(help="Take over, answer and hand back dialogues.", no_args_is_help=True, add_completion=False)
-Tenant = Annotated[
-    str, typer.Option("--tenant", envvar="BATTCRM_TENANT", help="Slug or id; the only tenant by default.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Number = Annotated[int, typer.Argument(help="Number of the appeal, as `list` shows it.")]
-
-
-@dataclass(frozen=True, slots=True)
-class _Desk:
-    tenant: TenantView
-    operators: Operators
-    now: datetime
-
-    @property
-    def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.tenant.timezone)
 
 
 @app.command("list")
 def list_(tenant: Tenant = "", as_json: AsJson = False) -> None:
     """Appeals that wait for a human, the longest wait on top."""
 
-    async def work(desk: _Desk) -> tuple[_Desk, Sequence[Waiting]]:
+    async def work(desk: Desk) -> tuple[Desk, Sequence[Waiting]]:
         return desk, await desk.operators.waiting(desk.tenant.tenant_id)
 
-    desk, rows = _at_desk(tenant, work)
+    desk, rows = at_desk(tenant, work)
     if as_json:
-        _json([_plain(row) for row in rows])
+        print_json([plain(row) for row in rows])
     else:
         Console().print(_waiting_table(desk, rows) if rows else "Никто не ждёт оператора / nobody waits.")
 
@@ -68,25 +46,58 @@ def show(
 ) -> None:
     """One appeal: facts, the bot's handover note, the thread."""
 
-    async def work(desk: _Desk) -> tuple[_Desk, Thread]:
+    async def work(desk: Desk) -> tuple[Desk, Thread]:
         return desk, await desk.operators.show(desk.tenant.tenant_id, number, messages=messages)
 
-    desk, thread = _at_desk(tenant, work)
+    desk, thread = at_desk(tenant, work)
     if as_json:
-        _json(_plain(thread))
+        print_json(plain(thread))
     else:
         Console().print(_thread_panel(desk, thread))
 
 
 @app.command()
-def take(number: Number, tenant: Tenant = "", as_json: AsJson = False) -> None:
+def take(
+    number: Number,
+    keep: Annotated[bool, typer.Option("--keep", help="The bot never comes back by itself.")] = False,
+    tenant: Tenant = "",
+    as_json: AsJson = False,
+) -> None:
     """Speak yourself: the bot keeps silent and what it had not sent yet is cancelled."""
 
-    async def work(desk: _Desk) -> None:
-        await desk.operators.take(desk.tenant.tenant_id, number)
+    async def work(desk: Desk) -> None:
+        await desk.operators.take(desk.tenant.tenant_id, number, keep=keep)
 
-    _at_desk(tenant, work)
-    _done(number, "taken", "у оператора", as_json=as_json)
+    at_desk(tenant, work)
+    done(number, "taken", "у оператора, пока не вернёте" if keep else "у оператора", as_json=as_json)
+
+
+@app.command()
+def pause(
+    number: Number,
+    for_: Annotated[str, typer.Option("--for", help="How long: 90m, 4h, 2d.")] = "4h",
+    tenant: Tenant = "",
+    as_json: AsJson = False,
+) -> None:
+    """Silence the bot in this appeal for a while; then it answers what came meanwhile."""
+    seconds = seconds_of(for_, "for")
+
+    async def work(desk: Desk) -> tuple[Desk, datetime]:
+        return desk, await desk.operators.pause(desk.tenant.tenant_id, number, seconds)
+
+    desk, until = at_desk(tenant, work)
+    done(number, "paused", f"пауза до {desk.local(until)}", as_json=as_json, until=until)
+
+
+@app.command()
+def off(number: Number, tenant: Tenant = "", as_json: AsJson = False) -> None:
+    """Switch the bot off in this appeal until `return`."""
+
+    async def work(desk: Desk) -> None:
+        await desk.operators.switch_off(desk.tenant.tenant_id, number)
+
+    at_desk(tenant, work)
+    done(number, "off", "бот выключен, пока не вернёте", as_json=as_json)
 
 
 @app.command()
@@ -99,22 +110,22 @@ def reply(
     """Answer the client as a human."""
     said = typer.get_text_stream("stdin").read() if text == "-" else text
 
-    async def work(desk: _Desk) -> str:
+    async def work(desk: Desk) -> str:
         return str(await desk.operators.reply(desk.tenant.tenant_id, number, said))
 
-    outgoing = _at_desk(tenant, work)
-    _done(number, "queued", "ответ отправляется", as_json=as_json, outgoing_id=outgoing)
+    outgoing = at_desk(tenant, work)
+    done(number, "queued", "ответ отправляется", as_json=as_json, outgoing_id=outgoing)
 
 
 @app.command("return")
 def return_(number: Number, tenant: Tenant = "", as_json: AsJson = False) -> None:
     """Let the bot speak again; it answers at once if the last word is the client's."""
 
-    async def work(desk: _Desk) -> bool:
+    async def work(desk: Desk) -> bool:
         return await desk.operators.give_back(desk.tenant.tenant_id, number)
 
-    changed = _at_desk(tenant, work)
-    _done(number, "returned" if changed else "unchanged", "у бота" if changed else "и так у бота", as_json=as_json)
+    changed = at_desk(tenant, work)
+    done(number, "returned" if changed else "unchanged", "у бота" if changed else "и так у бота", as_json=as_json)
 
 
 @app.command()
@@ -128,30 +139,14 @@ def close(
     if outcome not in CLOSE_AS:
         raise typer.BadParameter("use done, lost or spam", param_hint="--as")
 
-    async def work(desk: _Desk) -> None:
+    async def work(desk: Desk) -> None:
         await desk.operators.close(desk.tenant.tenant_id, number, outcome)
 
-    _at_desk(tenant, work)
-    _done(number, f"closed:{outcome}", f"закрыто: {value_name('status', outcome, 'ru')}", as_json=as_json)
+    at_desk(tenant, work)
+    done(number, f"closed:{outcome}", f"закрыто: {value_name('status', outcome, 'ru')}", as_json=as_json)
 
 
-def _at_desk(tenant: str, work: Callable[[_Desk], Awaitable[T]]) -> T:
-    async def run() -> T:
-        async with _desk(tenant) as desk:
-            return await work(desk)
-
-    return asyncio.run(run())
-
-
-@asynccontextmanager
-async def _desk(tenant: str) -> AsyncIterator[_Desk]:
-    async with connect(load_settings(), name="battcrm-operator") as runtime:
-        chosen = await Tenants(runtime.pool, runtime.clock, runtime.ids).choose(tenant)
-        operators = Operators(runtime.pool, runtime.clock, runtime.ids, runtime.wakeups, runtime.configs)
-        yield _Desk(chosen, operators, runtime.clock.now())
-
-
-def _waiting_table(desk: _Desk, rows: Sequence[Waiting]) -> Table:
+def _waiting_table(desk: Desk, rows: Sequence[Waiting]) -> Table:
     table = Table(title=f"{desk.tenant.name}: ждут оператора", title_justify="left", expand=True)
     for title in ("№", "ждёт", "клиент", "устройство", "почему", "последнее слово"):
         table.add_column(title, overflow="fold", no_wrap=title in ("№", "ждёт"))
@@ -164,7 +159,7 @@ def _waiting_table(desk: _Desk, rows: Sequence[Waiting]) -> Table:
     return table
 
 
-def _thread_panel(desk: _Desk, thread: Thread) -> Panel:
+def _thread_panel(desk: Desk, thread: Thread) -> Panel:
     facts = Table(box=None, show_header=False, pad_edge=False)
     for name, fact in thread.facts:
         sure = f"{fact.confidence:.0%}, {fact.method.value}"
@@ -181,17 +176,20 @@ def _thread_panel(desk: _Desk, thread: Thread) -> Panel:
     ]
     state = f"{value_name('status', thread.status, 'ru')}, говорит {name_of('author', thread.control, 'ru')}"
     if thread.returns_at:
-        state += f" до {thread.returns_at.astimezone(desk.zone):%H:%M}"
+        kept = thread.returns_at >= FOREVER
+        state += ", пока не вернёте" if kept else f" до {desk.local(thread.returns_at)}"
     title = f"№ {thread.number} · {escape(thread.client or '—')} · {thread.channel} · {escape(thread.device or '—')}"
-    lines = [_line(desk, line) for line in thread.lines]
+    lines = [_line(desk, line, thread.number) for line in thread.lines]
     return Panel(Group(state, facts, *note, "", *lines), title=title, title_align="left")
 
 
-def _line(desk: _Desk, line: Line) -> str:
+def _line(desk: Desk, line: Line, number: int) -> str:
     colour = {"client": "cyan", "operator": "magenta"}.get(line.author, "green")
     mark = "" if line.state in ("received", "sent", "delivered", "read") else f" [red]({line.state})[/]"
     text = "[dim](удалено)[/]" if line.deleted else escape(line.text)
-    return f"[dim]{line.at.astimezone(desk.zone):%d.%m %H:%M}[/] [{colour}]{name_of('author', line.author, 'ru')}[/]: {text}{mark}"
+    place = f"[dim]#{line.seq} {desk.local(line.at)}[/]"
+    other = f" [dim](№ {line.number})[/]" if line.number is not None and line.number != number else ""
+    return f"{place} [{colour}]{name_of('author', line.author, 'ru')}[/]{other}: {text}{mark}"
 
 
 def _age(now: datetime, since: datetime) -> str:
@@ -206,18 +204,7 @@ def _short(text: str) -> str:
     return one if len(one) <= 120 else one[:119] + "…"
 
 
-def _done(number: int, state: str, said: str, *, as_json: bool, **more: str) -> None:
-    if as_json:
-        _json({"number": number, "state": state, **more})
-    else:
-        typer.echo(f"№ {number}: {said}")
-
-
-def _plain(view: Any) -> Any:
-    import dataclasses
-
-    return dataclasses.asdict(view)
-
-
-def _json(document: Any) -> None:
-    typer.echo(json.dumps(document, ensure_ascii=False, default=str))
+operator_correct.register(app)
+operator_clients.register(app)
+operator_outcomes.register(app)
+app.add_typer(operator_drafts.app, name="suggestions")

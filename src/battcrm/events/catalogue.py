@@ -175,6 +175,16 @@ class HandoverRequested(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class HandoverReminded(Event):
+    """Nobody has taken an appeal that the bot handed over; `waited` seconds so far."""
+
+    TYPE: ClassVar[str] = "handover.reminded"
+    appeal_id: UUID
+    dialog_id: UUID
+    waited: int
+
+
+@dataclass(frozen=True, slots=True)
 class SuggestionMade(Event):
     """A draft waits for an operator."""
 
@@ -217,6 +227,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     AppealStageChanged,
     AppealControlChanged,
     HandoverRequested,
+    HandoverReminded,
     SuggestionMade,
     RepairRecorded,
     PriceChanged,

@@ -75,6 +75,8 @@ def _carry(known: Hypothesis, fresh: Hypothesis) -> Hypothesis:
 
 def _device(known: Hypothesis, fresh: Hypothesis, *, correction: bool) -> tuple[Fact | None, Fact | None]:
     locked = any(fact is not None and fact.locked for fact in (known.brand, known.model))
+    if locked and _differs(known.brand, fresh.brand):
+        return known.brand, known.model  # a model of another maker does not belong to the maker a person has named
     if locked or (not correction and not same_device(known, fresh)):
         return known.brand or fresh.brand, known.model or fresh.model
     if fresh.brand is not None and _differs(known.brand, fresh.brand):

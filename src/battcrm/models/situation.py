@@ -85,6 +85,7 @@ class AppealView:
     quoted_low: int | None = None
     quoted_high: int | None = None
     episode_id: UUID | None = None
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,9 @@ NOT_UNDERSTOOD: Final = "misunderstood"
 # A new appeal about the same device starts with what is known of the device.
 _SAME_DEVICE: Final = frozenset({"new_repair", "new_wish", "same_device_new_repair", "same_device_new_wish"})
 
+# Another device with the question of the one before it.
+_SAME_QUESTION: Final = "same_question_other_device"
+
 
 def chosen(routing: Routing, appeals: Sequence[AppealView]) -> AppealView | None:
     """The appeal a routing points to; None when it is about none yet."""
@@ -34,6 +37,8 @@ def starting_facts(routing: Routing, appeals: Sequence[AppealView]) -> Hypothesi
     if appeal is not None:
         return appeal.known
     older = linked(routing, appeals)
+    if older is not None and routing.reason == _SAME_QUESTION:
+        return Hypothesis(appeal_type=older.known.appeal_type, repair_types=older.known.repair_types)
     if older is None or routing.reason not in _SAME_DEVICE:
         return Hypothesis()
     return Hypothesis(brand=older.known.brand, model=older.known.model, device_class=older.known.device_class)

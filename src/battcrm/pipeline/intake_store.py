@@ -9,7 +9,7 @@ from uuid import UUID
 
 from battcrm.events.catalogue import Event, MessageDeleted, MessageEdited, MessageStatusChanged
 from battcrm.infra.postgres import Connection, columns
-from battcrm.kit.ids import IdFactory, bucket_of
+from battcrm.kit.ids import IdFactory, bucket_of, derived_id
 from battcrm.kit.text import storable
 from battcrm.models.unified_codec import encode
 from battcrm.pipeline.intake import STATUS_ORDER, Change, NewMessage
@@ -91,11 +91,15 @@ FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::timestamptz[
        hold_until)
 WHERE d.tenant_id = n.tenant_id AND d.dialog_id = n.dialog_id
 """
+# Whose identity it is may have changed while the dialog's lock was waited for (a merge): the client is read under it.
 # least() would make a client due earlier than the quiet window of its only dialog asks for, so the least over the
 # client's dialogs is read back, after they were written.
 _MAKE_DUE: Final = """
-WITH locked AS MATERIALIZED (
-  SELECT w.tenant_id, w.client_id FROM unnest($1::uuid[], $2::uuid[]) AS n(tenant_id, client_id)
+WITH asked AS (
+  SELECT DISTINCT i.tenant_id, i.client_id FROM unnest($1::uuid[], $2::uuid[]) AS n(tenant_id, identity_id)
+  JOIN identity i USING (tenant_id, identity_id)
+), locked AS MATERIALIZED (
+  SELECT w.tenant_id, w.client_id FROM asked
   JOIN client_work w USING (tenant_id, client_id) ORDER BY w.tenant_id, w.client_id FOR UPDATE OF w
 )
 UPDATE client_work w SET due_at = n.due_at
@@ -142,7 +146,21 @@ _REACH: Final = "UPDATE identity SET reachable = $3 WHERE tenant_id = $1 AND ide
 _PHONE: Final = """
 INSERT INTO client_phone (tenant_id, client_id, phone, verified, source, created_at)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bool[], $5::text[], $6::timestamptz[])
-ON CONFLICT (tenant_id, client_id, phone) DO UPDATE SET verified = client_phone.verified OR excluded.verified
+ON CONFLICT (tenant_id, client_id, phone) DO UPDATE SET verified = true
+WHERE excluded.verified AND NOT client_phone.verified
+RETURNING tenant_id, client_id, phone, verified
+"""
+# A phone newly vouched for that another client has too: somebody looks whether they are one person.
+_TWINS: Final = """
+INSERT INTO due_work (tenant_id, work_id, bucket, kind, dedupe_key, payload, due_at, created_at)
+SELECT DISTINCT ON (n.tenant_id, n.client_id) n.tenant_id, n.work_id, n.bucket, 'client.twins', n.client_id::text,
+  jsonb_build_object('client_id', n.client_id), $6::timestamptz, $6
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::smallint[])
+  AS n(tenant_id, client_id, phone, work_id, bucket)
+WHERE EXISTS (SELECT 1 FROM client_phone o WHERE o.tenant_id = n.tenant_id AND o.phone = n.phone AND o.verified
+              AND o.client_id <> n.client_id)
+ORDER BY n.tenant_id, n.client_id
+ON CONFLICT (tenant_id, kind, dedupe_key) DO UPDATE SET due_at = excluded.due_at, done_at = NULL, attempts = 0
 """
 _REQUEUE: Final = """
 INSERT INTO inbox (tenant_id, bucket, channel_id, event_id, raw_id, payload, received_at, ready_at)
@@ -201,10 +219,10 @@ async def write_dialogs(connection: Connection, dialogs: Sequence[DialogState]) 
     if not rows:
         return []
     await connection.execute(_UPDATE_DIALOGS, *columns(rows, 9))
-    clients = sorted({(d.tenant_id, d.client_id) for d in changed if d.due_at is not None})
-    if not clients:
+    people = sorted({(d.tenant_id, d.identity_id) for d in changed if d.due_at is not None})
+    if not people:
         return []
-    return [row[0] for row in await connection.fetch(_MAKE_DUE, *columns(clients, 2))]
+    return [row[0] for row in await connection.fetch(_MAKE_DUE, *columns(people, 2))]
 
 
 async def lock_works(connection: Connection, dialogs: Iterable[DialogState]) -> None:
@@ -307,7 +325,14 @@ async def note_people(
         merged[key] = merged.get(key, False) or verified
     if merged:
         rows = [(*key, verified, "channel", now) for key, verified in sorted(merged.items())]
-        await connection.execute(_PHONE, *columns(rows, 6))
+        learned = await connection.fetch(_PHONE, *columns(rows, 6))
+        vouched = [(r[0], r[1], r[2], _twins_id(r), bucket_of(r[0])) for r in learned if r["verified"]]
+        if vouched:
+            await connection.execute(_TWINS, *columns(vouched, 5), now)
+
+
+def _twins_id(row: Any) -> UUID:
+    return derived_id("client.twins", str(row["tenant_id"]), str(row["client_id"]))
 
 
 def _e164(phone: str) -> str:

@@ -17,8 +17,19 @@ class DialogSettings(Section):
     reply_expires: float = Field(
         900.0, ge=10, le=86_400, description="a bot's reply older than this goes to the operator"
     )
-    context_messages: int = Field(12, ge=1, le=50, description="messages of the episode given to a turn")
+    context_messages: int = Field(24, ge=1, le=24, description="messages of the episode before the new ones in a turn")
     human_returns: float = Field(4 * 3600.0, ge=60, description="silence of the operator after which the bot returns")
+    untaken_reminds: float = Field(
+        900.0, ge=60, le=86_400, description="working time after which operators are reminded of a handover nobody took"
+    )
+    untaken_returns: float = Field(
+        4 * 3600.0, ge=0, description="working time after which such a client is told and the bot returns; 0 = never"
+    )
+    untaken_keeps: frozenset[str] = Field(
+        frozenset({"warranty", "post_service", "legal", "personal_data_request", "negative_tone", "tenant_rule"}),
+        description="reasons of a handover that only a person may deal with: the client is told, the bot stays silent",
+    )
+    abandoned_days: int = Field(14, ge=1, le=365, description="days without a word after which an episode is abandoned")
     unknown_resend: bool = Field(False, description="resend a message whose delivery cannot be known")
 
 

@@ -16,6 +16,8 @@ from battcrm.kit.clock import Clock
 from battcrm.kit.ids import IdFactory
 from battcrm.models.situation import Control
 from battcrm.pipeline import write_appeals, write_turns
+from battcrm.pipeline.catch_up import catch_up
+from battcrm.pipeline.handovers import watch_handovers
 from battcrm.pipeline.turn_types import TurnOutcome, TurnState
 from battcrm.pipeline.write_replies import Replies
 
@@ -139,6 +141,7 @@ class TurnCommitter:
         outcomes = [*kept, *handovers]
         if not outcomes:
             return
+        await catch_up(connection, outcomes, locked.appeals)
         numbers = await write_appeals.appeal_numbers(connection, outcomes)
         replies = Replies(locked.dialogs, self._ids, now, numbers)
         for outcome in outcomes:
@@ -147,6 +150,7 @@ class TurnCommitter:
         await write_appeals.appeals(connection, outcomes, numbers, now)
         await write_appeals.episodes(connection, outcomes, now)
         await write_appeals.facts(connection, outcomes, self._ids, now)
+        await watch_handovers(connection, outcomes, self._ids, now)
         await write_turns.turns(connection, outcomes, now)
         await write_turns.decisions(connection, outcomes, self._ids, now)
         await replies.write(connection)

@@ -13,6 +13,7 @@ from battcrm.kit.clock import Clock
 from battcrm.models.situation import AppealStatus, AppealView, Control, TurnMessage
 from battcrm.pipeline.configs import Tenancy, TenantConfigs
 from battcrm.pipeline.knowledge import from_json
+from battcrm.pipeline.settings import DialogSettings
 from battcrm.pipeline.turn_types import ClientInput, DialogView, TurnInput
 
 # Messages before the new ones that a turn sees, and how many new ones it takes at once; the rest is the next turn's.
@@ -122,6 +123,7 @@ def appeal_view(row: Any) -> AppealView:
         quoted_low=row["quoted_low"],
         quoted_high=row["quoted_high"],
         episode_id=row["episode_id"],
+        version=row["version"],
     )
 
 
@@ -156,7 +158,7 @@ def _turn_input(
         merged=row["merged_into"] is not None,
         known_since=row["created_at"],
         dialog=dialog,
-        messages=_in_episode(rows, dialog, appeals),
+        messages=_context(_in_episode(rows, dialog, appeals), tenancy.config.section(DialogSettings).context_messages),
         appeals=tuple(appeals),
         tenancy=tenancy,
         due_since=row["due_at"],
@@ -168,6 +170,13 @@ def _read_up_to(dialog: Any, rows: Sequence[Any]) -> int:
     last: int = dialog["last_seq"]
     full = len(rows) >= _BEFORE + _FRESH
     return min(last, rows[-1]["seq"]) if full else last
+
+
+def _context(messages: Sequence[TurnMessage], limit: int) -> tuple[TurnMessage, ...]:
+    """The new messages and as many of those before them as the shop wants a turn to see."""
+    before = [m for m in messages if not m.fresh]
+    dropped = {m.message_id for m in before[:-limit]}
+    return tuple(m for m in messages if m.message_id not in dropped)
 
 
 def _in_episode(rows: Sequence[Any], dialog: DialogView, appeals: Sequence[AppealView]) -> tuple[TurnMessage, ...]:

@@ -19,8 +19,9 @@ from battcrm.events.catalogue import (
 from battcrm.infra.postgres import Connection, columns
 from battcrm.kit.ids import IdFactory
 from battcrm.models.facts import Fact, Hypothesis
-from battcrm.models.situation import AppealStatus, Control
+from battcrm.models.situation import Action, AppealStatus, Control
 from battcrm.pipeline.knowledge import changed_facts, to_json
+from battcrm.pipeline.outcomes import end_by_bot, take_back
 from battcrm.pipeline.turn_types import AppealChange, Branch, TurnOutcome
 
 CLOSED: Final = frozenset({AppealStatus.DONE, AppealStatus.LOST, AppealStatus.SPAM})
@@ -63,19 +64,23 @@ FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::bigi
   parent_id, handover, closed)
 WHERE a.tenant_id = n.tenant_id AND a.appeal_id = n.appeal_id
 """
+# A turn in an episode that had ended by itself (the client was away) takes that back, until it is durable.
 _EPISODES: Final = """
-INSERT INTO episode AS e (tenant_id, episode_id, appeal_id, started_as, started_at, first_answer_at, turns, cost_microrub)
-SELECT tenant_id, episode_id, appeal_id, started_as, $7::timestamptz, CASE WHEN answered THEN $7 END, 1, cost
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bool[], $6::bigint[])
-  AS n(tenant_id, episode_id, appeal_id, started_as, answered, cost)
+INSERT INTO episode AS e (tenant_id, episode_id, appeal_id, started_as, started_at, first_answer_at, first_answer_by,
+                          handed_at, reasons, turns, cost_microrub)
+SELECT tenant_id, episode_id, appeal_id, started_as, $8::timestamptz, CASE WHEN answered THEN $8 END,
+  CASE WHEN answered THEN 'bot' END, CASE WHEN reason IS NOT NULL THEN $8 END,
+  CASE WHEN reason IS NOT NULL THEN ARRAY[reason] ELSE '{}' END, 1, cost
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bool[], $6::bigint[], $7::text[])
+  AS n(tenant_id, episode_id, appeal_id, started_as, answered, cost, reason)
 ON CONFLICT (tenant_id, episode_id) DO UPDATE SET turns = e.turns + 1,
   first_answer_at = coalesce(e.first_answer_at, excluded.first_answer_at),
+  first_answer_by = coalesce(e.first_answer_by, excluded.first_answer_by),
+  handed_at = coalesce(e.handed_at, excluded.handed_at),
+  reasons = CASE WHEN e.reasons @> excluded.reasons THEN e.reasons ELSE e.reasons || excluded.reasons END,
+  ended_at = CASE WHEN e.durable_at IS NOT NULL THEN e.ended_at END,
+  outcome = CASE WHEN e.durable_at IS NOT NULL THEN e.outcome END,
   cost_microrub = e.cost_microrub + excluded.cost_microrub
-"""
-_END_EPISODES: Final = """
-UPDATE episode e SET ended_at = $3, outcome = coalesce(e.outcome, n.outcome)
-FROM unnest($1::uuid[], $2::uuid[], $4::text[]) AS n(tenant_id, episode_id, outcome)
-WHERE e.tenant_id = n.tenant_id AND e.episode_id = n.episode_id
 """
 _FACTS: Final = """
 INSERT INTO fact (tenant_id, fact_id, appeal_id, turn_id, field, value, confidence, method, source, message_id,
@@ -197,21 +202,24 @@ def _events_of(outcome: TurnOutcome, branch: Branch, change: AppealChange, versi
 
 
 async def episodes(connection: Connection, outcomes: Sequence[TurnOutcome], now: datetime) -> None:
-    """Open or continue the episodes, end those of closed appeals."""
-    rows, ended = [], []
+    """Open or continue the episodes, end those of closed appeals, take back what reopened ones had come to."""
+    rows, ended, reopened = [], [], []
     for outcome, branch, change in _changes(outcomes):
         tenant = outcome.input.dialog.tenant_id
-        started_as = change.reopened_as or "new"
-        rows.append(
-            (tenant, change.episode_id, change.appeal_id, started_as, bool(branch.drafts), outcome.cost_microrub)
-        )
+        answered = bool(branch.drafts) and branch.plan.action is not Action.SUGGEST
+        reason = branch.plan.handover.reason if branch.plan.handover else None
+        keys = (tenant, change.episode_id, change.appeal_id)
+        rows.append((*keys, change.reopened_as or "new", answered, outcome.cost_microrub, reason))
+        if change.reopened_as is not None:
+            reopened.append((tenant, change.appeal_id, change.episode_id))
         if change.status in CLOSED:
-            ended.append((tenant, change.episode_id, "handed_over" if change.handover else "auto"))
+            ended.append((tenant, change.episode_id))
     if rows:
-        await connection.execute(_EPISODES, *columns(rows, 6), now)
+        await connection.execute(_EPISODES, *columns(rows, 7), now)
+    if reopened:
+        await take_back(connection, reopened, now)
     if ended:
-        tenants, ids, outcomes_ = columns(ended, 3)
-        await connection.execute(_END_EPISODES, tenants, ids, now, outcomes_)
+        await end_by_bot(connection, ended, now)
 
 
 async def facts(connection: Connection, outcomes: Sequence[TurnOutcome], ids: IdFactory, now: datetime) -> None:

@@ -42,10 +42,15 @@ FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::te
   AS m(tenant_id, message_id, dialog_id, identity_id, seq, text, content, appeal_id, outgoing_id)
 """
 _SUGGEST: Final = """
-INSERT INTO suggestion (tenant_id, suggestion_id, appeal_id, dialog_id, turn_id, drafts, state, created_at)
-SELECT tenant_id, suggestion_id, appeal_id, dialog_id, turn_id, drafts::jsonb, 'open', $7
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[])
-  AS s(tenant_id, suggestion_id, appeal_id, dialog_id, turn_id, drafts)
+INSERT INTO suggestion (tenant_id, suggestion_id, appeal_id, dialog_id, turn_id, drafts, effect, state, created_at)
+SELECT tenant_id, suggestion_id, appeal_id, dialog_id, turn_id, drafts::jsonb, effect, 'open', $8
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::jsonb[])
+  AS s(tenant_id, suggestion_id, appeal_id, dialog_id, turn_id, drafts, effect)
+"""
+# A newer draft knows more: the older ones of the chat are not to be said any more.
+_OUTDATE: Final = """
+UPDATE suggestion s SET state = 'outdated', decided_at = $3 FROM unnest($1::uuid[], $2::uuid[]) AS k(tenant_id, dialog_id)
+WHERE s.tenant_id = k.tenant_id AND s.dialog_id = k.dialog_id AND s.state = 'open'
 """
 
 
@@ -82,7 +87,9 @@ class Replies:
             if kept:
                 await connection.execute(_OUT_MESSAGES, *columns(kept, 9), self._now)
         if self._suggestions:
-            await connection.execute(_SUGGEST, *columns(self._suggestions, 6), self._now)
+            chats = sorted({(row[0], row[3]) for row in self._suggestions})
+            await connection.execute(_OUTDATE, *columns(chats, 2), self._now)
+            await connection.execute(_SUGGEST, *columns(self._suggestions, 7), self._now)
 
     def _suggest(self, outcome: TurnOutcome, branch: Branch) -> None:
         view = outcome.input.dialog
@@ -91,7 +98,10 @@ class Replies:
         drafts = dumps(
             [{"text": d.text, "buttons": buttons_json(self._addressed(branch, d))} for d in branch.drafts]
         ).decode()
-        self._suggestions.append((view.tenant_id, suggestion_id, appeal_id, view.dialog_id, outcome.turn_id, drafts))
+        effect = _effect(branch)
+        self._suggestions.append(
+            (view.tenant_id, suggestion_id, appeal_id, view.dialog_id, outcome.turn_id, drafts, effect)
+        )
         self.events.append(
             SuggestionMade(view.tenant_id, outcome.input.client_id, appeal_id, view.dialog_id, suggestion_id)
         )
@@ -138,6 +148,12 @@ class Replies:
                 outgoing_id,
             )
         )
+
+
+def _effect(branch: Branch) -> dict[str, Any]:
+    """What saying a draft does to its appeal: a price, in kopecks, that the appeal was quoted."""
+    said = branch.plan.variables
+    return {"low": said["low"], "high": said["high"]} if branch.plan.template == "quote" else {}
 
 
 def _with_number(button: OutButton, number: int) -> OutButton:

@@ -8,7 +8,7 @@ from typing import Final
 
 from battcrm.models.facts import Reading
 from battcrm.models.situation import AppealView, Routing, TurnMessage
-from battcrm.resolution import rules
+from battcrm.resolution import passing, rules
 from battcrm.resolution.held import stay_with_operator
 from battcrm.resolution.reasons import Why
 from battcrm.resolution.settings import ResolutionSettings
@@ -30,6 +30,8 @@ RULES: Final = (
     rules.by_closed_device,
     rules.without_open,
     rules.by_only_open,
+    passing.by_number_of_model,
+    passing.by_the_other,
     rules.by_repair,
     rules.by_expectation,
     rules.by_recency,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from battcrm.models.facts import AppealType
 from battcrm.models.situation import AppealStatus, AppealView, Routing
 from battcrm.resolution.match import AT_WORK, CLASS_OF_REPAIR, EARLY, WISHES, Fit, answers
@@ -21,6 +23,9 @@ from battcrm.resolution.pools import (
 )
 from battcrm.resolution.reasons import Why
 from battcrm.resolution.view import View
+
+_SAME_TALK_MINUTES: Final = 60
+_SAME_DAY_HOURS: Final = 24
 
 
 def by_button(view: View) -> Routing | None:
@@ -97,7 +102,7 @@ def by_order_number(view: View) -> Routing | None:
 def by_warranty(view: View) -> Routing | None:
     """A complaint reopens the repair it complains about."""
     if view.type is not AppealType.WARRANTY:
-        return None
+        return _under_guarantee(view)
     talking = [a for a in view.open if view.appeal_type(a) is AppealType.WARRANTY and view.fit(a) is not Fit.DIFFERENT]
     if talking:
         return existing(talking[0], Why.WARRANTY_OPEN, 0.92, talking)
@@ -109,6 +114,15 @@ def by_warranty(view: View) -> Routing | None:
     if len(chosen) == 1 or same_device(chosen):
         return reopen(chosen[0], Why.WARRANTY, 0.95)
     return ask(Why.WARRANTY_SEVERAL, chosen)
+
+
+def _under_guarantee(view: View) -> Routing | None:
+    """A part we have put in, said to be "under guarantee" while something else is open: it is about that repair."""
+    if not view.repairs or not view.says_guarantee or any(view.repairs & view.appeal_repairs(a) for a in view.open):
+        return None
+    finished = done(view, view.settings.warranty_days)
+    ours = [a for a in finished if view.repairs & view.appeal_repairs(a) and view.fit(a) is not Fit.DIFFERENT]
+    return reopen(ours[0], Why.WARRANTY, 0.8) if len(ours) == 1 else None
 
 
 def _warranty_without_done(view: View) -> Routing:
@@ -147,6 +161,8 @@ def by_correction(view: View) -> Routing | None:
         return existing(exact[0], Why.CORRECTION, 0.85, view.open)
     near = [a for a in view.open if view.fit(a) in {Fit.REFINES, Fit.FILLS, Fit.COMPATIBLE}]
     early = [a for a in view.open if a.status in EARLY]
+    if view.asks_of_another and not any(a.status in EARLY for a in near):
+        return None  # "and for the 14 Pro Max?" after a price is one more device, whatever it looks like
     chosen = (near or early or list(view.open))[0]
     return existing(chosen, Why.CORRECTION, 0.85, view.open)
 
@@ -210,7 +226,15 @@ def _fill(view: View) -> Routing | None:
             return existing((overlap or empty)[0], Why.DEVICE_FILLS, 0.9, empty)
         if not view.repairs:
             return existing(empty[0], Why.DEVICE_FILLS, 0.75, empty)
-    return by_closed_device(view) or new(Why.OTHER_DEVICE, 0.92)
+    return by_closed_device(view) or _same_question(view) or new(Why.OTHER_DEVICE, 0.92)
+
+
+def _same_question(view: View) -> Routing | None:
+    """The question "and for a 12?" soon after a price asks the same about another device."""
+    last = view.open[0]
+    asks = view.bare_device and view.and_what_about and last.status is AppealStatus.QUOTED
+    fresh = view.minutes_since(last) <= _SAME_TALK_MINUTES
+    return new(Why.SAME_QUESTION, 0.85, last) if asks and fresh else None
 
 
 def by_closed_device(view: View) -> Routing | None:
@@ -255,7 +279,16 @@ def without_open(view: View) -> Routing | None:
     dropped = lost(view)
     if dropped and view.repairs & view.appeal_repairs(dropped[0]):
         return reopen(dropped[0], Why.LOST_RETURNS, 0.8)
-    return _second_thought(view, dropped) or new(Why.FIRST, 0.93)
+    return _second_thought(view, dropped) or _of_the_same_device(view, dropped) or new(Why.FIRST, 0.93)
+
+
+def _of_the_same_device(view: View, dropped: list[AppealView]) -> Routing | None:
+    """Soon after a closing "and the battery?" is about the device in hand."""
+    just = done(view, view.settings.post_service_days) + [a for a in dropped if view.hours_since(a) <= _SAME_DAY_HOURS]
+    newest = max(just, key=lambda a: a.touched_at, default=None)
+    if newest is None or not foreign_repairs(view, newest) or view.type not in {None, AppealType.REPAIR}:
+        return None
+    return new(Why.NEW_REPAIR, 0.8, newest)
 
 
 def _second_thought(view: View, dropped: list[AppealView]) -> Routing | None:
@@ -263,8 +296,11 @@ def _second_thought(view: View, dropped: list[AppealView]) -> Routing | None:
     foreign = view.type in {AppealType.PURCHASE, AppealType.SELL, AppealType.STATUS}
     if not dropped or foreign or foreign_repairs(view, dropped[0]):
         return None
-    hours = (view.now - dropped[0].touched_at).total_seconds() / 3600
-    return reopen(dropped[0], Why.LOST_RETURNS, 0.8) if hours <= view.settings.lost_reply_hours else None
+    return (
+        reopen(dropped[0], Why.LOST_RETURNS, 0.8)
+        if view.hours_since(dropped[0]) <= view.settings.lost_reply_hours
+        else None
+    )
 
 
 def _lost_agreed(view: View) -> Routing | None:

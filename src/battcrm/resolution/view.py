@@ -16,8 +16,11 @@ from battcrm.resolution.settings import ResolutionSettings
 ANOTHER: Final = re.compile(
     r"\b(ещ[её]|второ[йе]|вторая|другой|другая|другое|другого|также|another|second|also|other)\b", re.IGNORECASE
 )
+_AND_WHAT_ABOUT: Final = re.compile(r"^\W*(?:ну\s+)?(?:а|и|and|what\s+about|how\s+about)\b.{1,60}\?\s*$", re.IGNORECASE)
 _THANKS: Final = re.compile(r"(?<!\w)(?:спасиб|благодар|thank)", re.IGNORECASE)
 _WORD: Final = re.compile(r"[^\W\d_]{2,}")
+_GUARANTEE: Final = re.compile(r"\b(?:на|по) гаранти|гарантийн|under (?:warranty|guarantee)", re.IGNORECASE)
+_AND_FOR: Final = re.compile(r"^\W*(?:а|и)\s+(?:на|за|для|если)\b|^\W*(?:and|what about)\s+(?:for\s+)?", re.IGNORECASE)
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -52,6 +55,21 @@ class View:
     def says_another(self) -> bool:
         """Words that announce one more device."""
         return ANOTHER.search(self.text) is not None
+
+    @property
+    def and_what_about(self) -> bool:
+        """A question cut short: "and for a 12?"."""
+        return len(self.fresh) == 1 and _AND_WHAT_ABOUT.search(self.text) is not None
+
+    @property
+    def says_guarantee(self) -> bool:
+        """Something is said to be under guarantee (what a guarantee is like in general is another matter)."""
+        return _GUARANTEE.search(self.text) is not None
+
+    @property
+    def asks_of_another(self) -> bool:
+        """A model is named the way one more device is asked about: "а на 14 про?"."""
+        return bool(self.device.model) and _AND_FOR.search(self.text) is not None
 
     @property
     def bare_device(self) -> bool:
@@ -91,6 +109,10 @@ class View:
     def minutes_since(self, appeal: AppealView) -> float:
         """Minutes since the appeal was last touched."""
         return (self.now - appeal.touched_at).total_seconds() / 60
+
+    def hours_since(self, appeal: AppealView) -> float:
+        """Hours since the appeal was last touched."""
+        return self.minutes_since(appeal) / 60
 
     def chip_number(self) -> int:
         """Number of the appeal whose button was pressed; 0 if none."""

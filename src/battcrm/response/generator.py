@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from battcrm.kit.errors import Invalid
@@ -70,15 +71,48 @@ def pick_language(situation: Situation, tenant: ResponseSettings) -> str:
     return said if said in tenant.languages else tenant.languages[0]
 
 
+def notice(
+    key: str,
+    tenant: ResponseSettings,
+    variables: Mapping[str, Any],
+    *,
+    locale: str,
+    client: str | None,
+    now: datetime,
+    timezone: str,
+    shop: Mapping[str, Any],
+) -> str:
+    """A text that no turn gave rise to, in the client's language where the tenant offers it.
+
+    Raises Invalid when a variable of the built-in text is missing.
+    """
+    language = locale if locale in tenant.languages else tenant.languages[0]
+    context = _context(tenant, language, client=client, now=now, timezone=timezone, shop=shop)
+    return _render(key, language, context | dict(variables), tenant)
+
+
 def base_context(situation: Situation, tenant: ResponseSettings, language: str) -> dict[str, Any]:
     """What every text may use."""
-    there = presence(tenant.hours, situation.now, situation.timezone)
+    name, shop = situation.client.name, situation.shop
+    return _context(tenant, language, client=name, now=situation.now, timezone=situation.timezone, shop=shop)
+
+
+def _context(
+    tenant: ResponseSettings,
+    language: str,
+    *,
+    client: str | None,
+    now: datetime,
+    timezone: str,
+    shop: Mapping[str, Any],
+) -> dict[str, Any]:
+    there = presence(tenant.hours, now, timezone)
     return {
-        "client": first_name(situation.client.name),
+        "client": first_name(client),
         "device": "",
-        "shop": shop_facts(tenant.shop, situation.shop, language),
-        "now": situation.now,
-        "timezone": situation.timezone,
+        "shop": shop_facts(tenant.shop, shop, language),
+        "now": now,
+        "timezone": timezone,
         "hours_known": there.known,
         "open_now": there.open,
         "opens_at": there.opens_at,

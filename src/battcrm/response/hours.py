@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -87,6 +87,34 @@ def presence(hours: Hours, now: datetime, timezone: str) -> Presence:
                 opening = datetime.combine(day, time(start // 60, start % 60), zone(timezone))
                 return Presence(True, False, opening)
     return Presence(True, False, None)
+
+
+def after_working(hours: Hours, since: datetime, span: timedelta, timezone: str) -> datetime:
+    """The moment (UTC) when `span` of working time has passed since `since`; plain time where no hours are known.
+
+    A shop that does not open within 30 days is taken to work around the clock from then on.
+    """
+    if not hours.week and not hours.special:
+        return since + span
+    local, left = since.astimezone(zone(timezone)), span
+    for ahead in range(_HORIZON_DAYS + 1):
+        day = local.date() + timedelta(days=ahead)
+        for start, end in hours.spans(day):
+            opens = _moment(day, start, timezone)
+            begins, ends = max(opens, since), _moment(day, end, timezone)
+            if ends <= begins:
+                continue
+            if ends - begins >= left:
+                return (begins + left).astimezone(UTC)
+            left -= ends - begins
+    return since + timedelta(days=_HORIZON_DAYS) + left
+
+
+def _moment(day: date, minutes: int, timezone: str) -> datetime:
+    """Minutes of a local day as UTC; 24:00 is the next midnight."""
+    days, rest = divmod(minutes, _DAY_MINUTES)
+    local = datetime.combine(day + timedelta(days=days), time(rest // 60, rest % 60), zone(timezone))
+    return local.astimezone(UTC)
 
 
 def week_lines(hours: Hours) -> list[tuple[str, str, str]]:

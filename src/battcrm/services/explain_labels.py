@@ -66,6 +66,8 @@ REASONS: Final[_Names] = {
     "text_failed": ("текст не собрался", "the text failed"),
     "other_device_first": ("сначала другое устройство", "the other device first"),
     "internal_error": ("внутренняя ошибка", "internal error"),
+    "nobody_took": ("никто не взял", "nobody took it"),
+    "moved": ("сообщения перенесены", "its messages moved"),
 }
 ROUTES: Final[_Names] = {
     "internal_error": ("внутренняя ошибка", "internal error"),
@@ -96,6 +98,7 @@ ROUTES: Final[_Names] = {
     "model_refined": ("модель уточнена", "the model was refined"),
     "answer": ("ответ на наш вопрос", "an answer to our question"),
     "other_device": ("другое устройство", "another device"),
+    "same_question_other_device": ("тот же вопрос о другом устройстве", "the same about another device"),
     "same_repair_recent": ("тот же ремонт недавно", "the same repair recently"),
     "lost_returns": ("вернулся после отказа", "came back after declining"),
     "returning_device": ("знакомое устройство", "a known device"),
@@ -103,6 +106,7 @@ ROUTES: Final[_Names] = {
     "only_open": ("единственное открытое", "the only open one"),
     "new_repair": ("новый ремонт", "a new repair"),
     "new_wish": ("новая просьба", "a new wish"),
+    "mentioned_in_passing": ("назван между прочим", "mentioned in passing"),
     "repair_mention": ("назван ремонт", "a repair was named"),
     "repair_fits_device": ("ремонт подходит устройству", "the repair fits the device"),
     "recent": ("последнее по времени", "the most recent"),
@@ -150,6 +154,14 @@ ACTIONS: Final[_Names] = {
     "operator": ("передаёт оператору", "hands over"),
     "silence": ("молчит", "keeps silent"),
     "touch": ("пишет первым", "writes first"),
+    "correct": ("оператор исправил", "corrected by an operator"),
+    "draft_accepted": ("черновик принят", "the draft was accepted"),
+    "draft_edited": ("черновик изменён", "the draft was edited"),
+    "draft_rejected": ("черновик отклонён", "the draft was rejected"),
+    "merge": ("клиенты объединены", "clients were merged"),
+    "unmerge": ("клиенты разделены", "clients were separated"),
+    "return": ("бот вернулся", "the bot returned"),
+    "notice": ("клиенту сказано, что ждать", "the client was told to wait"),
 }
 METHODS: Final[_Names] = {
     "gazetteer": ("словарь", "gazetteer"),

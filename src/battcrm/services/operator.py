@@ -2,49 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from battcrm.events.catalogue import AppealControlChanged, AppealStageChanged, Event
 from battcrm.events.outbox import append
-from battcrm.infra.postgres import UNAVAILABLE, Connection, Pool, unavailable
-from battcrm.infra.wake import Wakeups
-from battcrm.kit.clock import Clock
+from battcrm.infra.postgres import Connection
 from battcrm.kit.errors import Conflict, Invalid
-from battcrm.kit.ids import IdFactory, bucket_of
+from battcrm.kit.ids import bucket_of
 from battcrm.kit.text import storable
 from battcrm.models.situation import AppealStatus
-from battcrm.pipeline.configs import TenantConfigs
-from battcrm.pipeline.control import lock_dialog, return_control, take_control
-from battcrm.pipeline.settings import DialogSettings
+from battcrm.pipeline.control import hold, return_control, take_control
+from battcrm.pipeline.outcomes import end_by_person
 from battcrm.services import operator_sql as sql
+from battcrm.services.operator_desk import WAKE_OUT, WAKE_RELAY, WAKE_TURNS, Desk
 from battcrm.services.operator_views import Thread, Waiting, thread_of, waiting_of
 
-WAKE_OUT: Final = "outgoing"
-WAKE_TURNS: Final = "turns"
-WAKE_RELAY: Final = "outbox"
 CLOSE_AS: Final = (AppealStatus.DONE, AppealStatus.LOST, AppealStatus.SPAM)
 MAX_TEXT: Final = 20_000
+MIN_PAUSE: Final = 60.0
+MAX_PAUSE: Final = 366 * 86_400.0
 
 
-class Operators:
+class Operators(Desk):
     """What an operator does to appeals of a tenant, by their numbers.
 
     Every act is one transaction under the dialog's lock. Raises Invalid for a number that does not exist, Conflict when
     the appeal's state does not allow the act, Transient when the database is away.
     """
-
-    def __init__(
-        self, pool: Pool, clock: Clock, ids: IdFactory, wakeups: Wakeups, configs: TenantConfigs | None = None
-    ) -> None:
-        self._pool = pool
-        self._clock = clock
-        self._ids = ids
-        self._wakeups = wakeups
-        self._configs = configs or TenantConfigs(pool, clock, wakeups)
 
     async def waiting(self, tenant_id: UUID, *, limit: int = 100) -> Sequence[Waiting]:
         """Open appeals in human hands: those that wait first, the longest wait on top."""
@@ -57,22 +44,48 @@ class Operators:
             row = await self._find(connection, tenant_id, number)
             return thread_of(row, await connection.fetch(sql.THREAD, tenant_id, row["dialog_id"], messages))
 
-    async def take(self, tenant_id: UUID, number: int) -> None:
-        """The human speaks from now on: the bot's pending replies are cancelled, a running turn will be dropped."""
+    async def take(self, tenant_id: UUID, number: int, *, keep: bool = False) -> None:
+        """The human speaks from now on: the bot's pending replies are cancelled, a running turn will be dropped.
+
+        With `keep` the bot never comes back by itself.
+        """
         now = self._clock.now()
         async with self._acting(tenant_id, number) as (connection, appeal, dialog):
             if appeal["closed_at"] is not None:
                 raise Conflict(f"appeal {number} is closed ({appeal['status']})", code="appeal_closed")
             if appeal["control"] == "off":
                 raise Conflict(f"the bot is switched off in appeal {number}: nobody has to take it", code="bot_off")
-            events = await self._take(connection, tenant_id, dialog["dialog_id"], now)
+            events = await self._take(connection, tenant_id, dialog["dialog_id"], now, keep=keep, spoke=False)
             await connection.execute(sql.NOTICE, tenant_id, dialog["dialog_id"])
+            await append(connection, events, self._ids, now)
+        self._wake(WAKE_RELAY)
+
+    async def pause(self, tenant_id: UUID, number: int, seconds: float) -> datetime:
+        """The bot keeps silent in this appeal for a while; until when. It answers what came meanwhile."""
+        if not MIN_PAUSE <= seconds <= MAX_PAUSE:
+            raise Invalid(f"a pause of {seconds:g} s", field="for", remedy="from a minute to a year")
+        until = self._clock.now() + timedelta(seconds=seconds)
+        await self._hold(tenant_id, number, until)
+        return until
+
+    async def switch_off(self, tenant_id: UUID, number: int) -> None:
+        """The bot keeps silent in this appeal until it is given back by hand."""
+        await self._hold(tenant_id, number, None)
+
+    async def _hold(self, tenant_id: UUID, number: int, until: datetime | None) -> None:
+        now = self._clock.now()
+        async with self._acting(tenant_id, number) as (connection, appeal, dialog):
+            if appeal["closed_at"] is not None:
+                raise Conflict(f"appeal {number} is closed ({appeal['status']})", code="appeal_closed")
+            scope = dialog["dialog_id"]
+            events = await hold(connection, tenant_id, scope, appeal, self._ids, now, until=until)
+            await connection.execute(sql.NOTICE, tenant_id, scope)
             await append(connection, events, self._ids, now)
         self._wake(WAKE_RELAY)
 
     async def reply(self, tenant_id: UUID, number: int, text: str) -> UUID:
         """Say something to the client as a human; the outgoing row's id. The bot keeps silent from then on."""
-        said = _speakable(text)
+        said = speakable(text)
         now = self._clock.now()
         async with self._acting(tenant_id, number) as (connection, appeal, dialog):
             if not dialog["reachable"]:
@@ -103,17 +116,25 @@ class Operators:
             if before is None or before["closed_at"] is not None:
                 raise Conflict(f"appeal {number} is closed already", code="appeal_closed")
             version: int = await connection.fetchval(sql.CLOSE, *key, outcome.value, now)
-            await connection.execute(sql.END_EPISODE, tenant_id, appeal["episode_id"], now)
+            await end_by_person(connection, tenant_id, appeal["episode_id"], now)
             await connection.execute(sql.NOTICE, tenant_id, dialog["dialog_id"])
             events = _closing(tenant_id, appeal, before, version, outcome)
             await append(connection, events, self._ids, now)
         self._wake(WAKE_RELAY)
 
-    async def _take(self, connection: Connection, tenant_id: UUID, dialog_id: UUID, now: datetime) -> list[Event]:
-        tenancy = (await self._configs.load([tenant_id], connection)).get(tenant_id)
-        settings = tenancy.config.section(DialogSettings) if tenancy else DialogSettings()
+    async def _take(
+        self,
+        connection: Connection,
+        tenant_id: UUID,
+        dialog_id: UUID,
+        now: datetime,
+        *,
+        keep: bool = False,
+        spoke: bool = True,
+    ) -> list[Event]:
+        returns = None if keep else (await self._dialog_settings(connection, tenant_id)).human_returns
         return await take_control(
-            connection, tenant_id, dialog_id, self._ids, now, reason="taken", returns_after=settings.human_returns
+            connection, tenant_id, dialog_id, self._ids, now, reason="taken", returns_after=returns, spoke=spoke
         )
 
     async def _say(
@@ -139,36 +160,8 @@ class Operators:
         await connection.execute(sql.ANSWERED, tenant_id, scope)
         return outgoing_id
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
-        try:
-            async with self._pool.acquire() as connection:
-                yield connection
-        except UNAVAILABLE as error:
-            raise unavailable(error) from error
 
-    @asynccontextmanager
-    async def _acting(self, tenant_id: UUID, number: int) -> AsyncIterator[tuple[Connection, Any, Any]]:
-        """A transaction that holds the lock of the appeal's dialog: (connection, appeal, dialog)."""
-        async with self._connection() as connection, connection.transaction():
-            found = await self._find(connection, tenant_id, number)
-            dialog = await lock_dialog(connection, tenant_id, found["dialog_id"])
-            yield connection, await self._find(connection, tenant_id, number), dialog
-
-    async def _find(self, connection: Connection, tenant_id: UUID, number: int) -> Any:
-        row = await connection.fetchrow(sql.FIND, tenant_id, number)
-        if row is None:
-            raise Invalid(
-                f"there is no appeal {number}", field="number", remedy="`battcrm operator list` shows those that wait"
-            )
-        return row
-
-    def _wake(self, *names: str) -> None:
-        for name in names:
-            self._wakeups.notify(name)
-
-
-def _speakable(text: str) -> str:
+def speakable(text: str) -> str:
     said = storable(text).strip()
     if not said:
         raise Invalid("an empty reply", field="text", remedy="give the words to send")

@@ -44,8 +44,10 @@ WHERE a.tenant_id = $1 AND a.number = $2
 """
 THREAD: Final = """
 SELECT * FROM (
-  SELECT m.message_id, m.seq, m.direction, m.author, m.kind, m.text, m.content, m.state, m.received_at, m.deleted_at
-  FROM message m WHERE m.tenant_id = $1 AND m.dialog_id = $2 ORDER BY m.seq DESC LIMIT $3
+  SELECT m.message_id, m.seq, m.direction, m.author, m.kind, m.text, m.content, m.state, m.received_at, m.deleted_at,
+         a.number
+  FROM message m LEFT JOIN appeal a ON a.tenant_id = m.tenant_id AND a.appeal_id = m.appeal_id
+  WHERE m.tenant_id = $1 AND m.dialog_id = $2 ORDER BY m.seq DESC LIMIT $3
 ) newest ORDER BY seq
 """
 OUTGOING: Final = """
@@ -72,8 +74,4 @@ CLOSE: Final = """
 UPDATE appeal SET status = $3, control = 'bot', control_until = NULL, expecting = NULL, options = '{}', closed_at = $4,
   touched_at = $4, version = version + 1
 WHERE tenant_id = $1 AND appeal_id = $2 RETURNING version
-"""
-END_EPISODE: Final = """
-UPDATE episode SET ended_at = $3, outcome = coalesce(outcome, 'handed_over')
-WHERE tenant_id = $1 AND episode_id = $2 AND ended_at IS NULL
 """

@@ -30,9 +30,11 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One message of a thread; `author` is client, bot, operator or automation."""
+    """One message of a thread; `author` is client, bot, operator or automation; `number` is that of its appeal."""
 
     message_id: UUID
+    seq: int
+    number: int | None
     at: datetime
     author: str
     text: str
@@ -128,6 +130,8 @@ def _line(row: Any) -> Line:
     text = row["text"] or content.get("button", {}).get("title", "")
     return Line(
         message_id=row["message_id"],
+        seq=row["seq"],
+        number=row["number"],
         at=row["received_at"],
         author=author_of(row["direction"], row["author"]) or "",
         text=" ".join([text, *(f"[{name}]" for name in files), *note_of(content)]).strip(),

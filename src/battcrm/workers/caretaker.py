@@ -13,6 +13,8 @@ from battcrm.pipeline.caretaker import Caretaker
 from battcrm.pipeline.intake_hydration import Hydration
 from battcrm.pipeline.intake_work import HYDRATE, MEDIA
 from battcrm.pipeline.intents import IntentWorker
+from battcrm.services.operator_care import people_handlers
+from battcrm.services.operator_outcomes import Outcomes
 from battcrm.transport.accounts import Connected
 from battcrm.transport.base import HttpClient
 from battcrm.transport.door import Door
@@ -45,9 +47,8 @@ def lanes(runtime: Runtime) -> tuple[Caretaker, ...]:
     """One lane for each kind that waits for other people's servers, and a quick one for the rest."""
     base = (runtime.pool, runtime.clock, runtime.ids, runtime.wakeups)
     hydration = Hydration(*base, runtime.channels, _http_for(runtime))
-    quick = Caretaker(
-        *base, handlers={HYDRATE: hydration.handle}, but=frozenset(_SLOW), concurrency=16, buckets=runtime.buckets
-    )
+    handlers = {HYDRATE: hydration.handle, **people_handlers(*base, runtime.configs)}
+    quick = Caretaker(*base, handlers=handlers, but=frozenset(_SLOW), concurrency=16, buckets=runtime.buckets)
     slow = {MEDIA: media_fetcher(runtime).handle, HEALTH: health_job(runtime).handle}
     others = [
         Caretaker(*base, handlers={kind: slow[kind]}, only=frozenset({kind}), concurrency=4, buckets=runtime.buckets)
@@ -90,11 +91,13 @@ def _http_for(runtime: Runtime) -> Callable[[Connected], HttpClient]:
 
 
 async def _watch(runtime: Runtime) -> None:
-    """Channels connected by whatever way are looked after."""
+    """Channels connected by whatever way, and every tenant's outcomes, are looked after."""
     rows = HealthRows(runtime.pool, runtime.ids)
+    outcomes = Outcomes(runtime.pool, runtime.clock, runtime.ids, runtime.wakeups, runtime.configs)
     while True:
         try:
             await rows.watch_all(runtime.clock.now())
+            await outcomes.watch_all()
         except UNAVAILABLE as error:
             log.warning("caretaker.database", error=type(error).__name__)
         await runtime.clock.sleep(_LOOK_FOR_UNWATCHED)

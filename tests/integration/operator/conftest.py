@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,8 +18,12 @@ from battcrm.kit.text import dumps
 from battcrm.models.situation import AppealStatus
 from battcrm.pipeline.ai_worker import AiWorker
 from battcrm.services.channels import Channels
+from battcrm.services.clients import Clients
+from battcrm.services.clients_twins import Twins
 from battcrm.services.explain import Explainer, Explanation
 from battcrm.services.operator import Operators
+from battcrm.services.operator_correct import Corrections
+from battcrm.services.operator_suggestions import Suggestions
 from battcrm.services.tenants import Tenants
 from battcrm.settings import load_settings
 from battcrm.transport.accounts import Connected
@@ -29,6 +34,9 @@ from battcrm.workers.layers import core_layers
 from battcrm.workers.runtime import Runtime, connect
 
 VISITOR = "visitor-1"
+_PHONE = """
+INSERT INTO client_phone (tenant_id, client_id, phone, verified, source, created_at) VALUES ($1, $2, $3, $4, 'test', $5)
+"""
 
 
 @dataclass
@@ -40,6 +48,10 @@ class Shop:
     channel: Connected
     turns: AiWorker
     operators: Operators
+    corrections: Corrections
+    suggestions: Suggestions
+    clients: Clients
+    twins: Twins
 
     async def hears(self, *texts: str, visitor: str = VISITOR) -> None:
         """The client writes; the messages are stored and a turn is due."""
@@ -56,6 +68,19 @@ class Shop:
         work = processor.build(self.runtime)
         while await work.step():
             pass
+
+    async def says_phone(self, phone: str, *, visitor: str, verified: bool) -> None:
+        """A phone of a client becomes known, as a messenger's contact card makes it."""
+        client_id = await self.client(visitor)
+        await self.runtime.pool.execute(_PHONE, self.tenant_id, client_id, phone, verified, self.runtime.clock.now())
+
+    async def client(self, visitor: str) -> UUID:
+        """Whose visitor it is now."""
+        rows = await self.rows(
+            "SELECT client_id FROM identity WHERE tenant_id = $1 AND external_user_id LIKE '%' || $2::text", visitor
+        )
+        found: UUID = rows[0]["client_id"]
+        return found
 
     async def answers(self) -> None:
         """Every due turn is run."""
@@ -96,7 +121,7 @@ class Shop:
 
 
 @pytest.fixture
-async def shop(clean_database: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
+def _environment(clean_database: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     for name, value in {
         "DATABASE_URL": clean_database,
         "REDIS_URL": redis_url,
@@ -105,15 +130,36 @@ async def shop(clean_database: str, redis_url: str, monkeypatch: pytest.MonkeyPa
         "BATTCRM_SECRET_KEYS": base64.b64encode(b"k" * 32).decode(),
     }.items():
         monkeypatch.setenv(name, value)
-    pool = await open_pool(clean_database, maximum=1)
+    return clean_database
+
+
+@asynccontextmanager
+async def _opened(database: str, response: dict[str, Any]) -> AsyncIterator[Shop]:
+    pool = await open_pool(database, maximum=1)
     await maintain(pool, datetime.now(UTC))
     await pool.close()
     async with connect(load_settings(), name="test-operator") as runtime, core_layers(runtime) as layers:
-        document = {"dialog": {"quiet": 0, "unfinished": 0, "media": 0}}
+        document = {"dialog": {"quiet": 0, "unfinished": 0, "media": 0}, "response": response}
         tenant = await Tenants(runtime.pool, runtime.clock, runtime.ids).create("lesnaya", "Лесная", document=document)
         channels = Channels(runtime.pool, runtime.vault, runtime.clock, runtime.ids, runtime.wakeups)
         new = await channels.add(tenant.tenant_id, "webchat", "lesnaya", secrets={"session_secret": "s" * 32})
         channel = await runtime.channels.find(new.channel_id)
         assert channel is not None
-        operators = Operators(runtime.pool, runtime.clock, runtime.ids, runtime.wakeups, runtime.configs)
-        yield Shop(runtime, tenant.tenant_id, channel, ai_worker.build(runtime, layers), operators)
+        base = (runtime.pool, runtime.clock, runtime.ids, runtime.wakeups, runtime.configs)
+        yield Shop(
+            runtime, tenant.tenant_id, channel, ai_worker.build(runtime, layers), Operators(*base), Corrections(*base),
+            Suggestions(*base), Clients(*base), Twins(*base),
+        )  # fmt: skip
+
+
+@pytest.fixture
+async def shop(_environment: str) -> AsyncIterator[Shop]:
+    async with _opened(_environment, {}) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def suggesting(_environment: str) -> AsyncIterator[Shop]:
+    """A shop whose bot only drafts."""
+    async with _opened(_environment, {"mode": "suggest"}) as opened:
+        yield opened

@@ -22,6 +22,8 @@ class Seen:
     stored: int
     opted_out: bool
     suggested: int
+    clients: int
+    events: Sequence[str]
     spoke_at: datetime | None
 
 
@@ -82,7 +84,11 @@ def _standing(expect: Expect, seen: Seen) -> Iterator[str]:
     by_number = {a["number"]: a for a in seen.appeals}
     for number, wanted in expect.each.items():
         yield from _appeal(f"each.{number}.", wanted, by_number.get(number))
-    for name in ("stored", "opted_out", "suggested"):
+    yield from _outcome("", expect.outcome, last)
+    for kind, count in expect.events.items():
+        if seen.events.count(kind) != count:
+            yield f"events.{kind}: {seen.events.count(kind)}, expected {count}"
+    for name in ("stored", "opted_out", "suggested", "clients"):
         wanted_value, value = getattr(expect, name), getattr(seen, name)
         if wanted_value is not None and wanted_value != value:
             yield f"{name}: {value}, expected {wanted_value}"
@@ -102,11 +108,21 @@ def _appeal(prefix: str, expect: AppealExpect, appeal: Any | None) -> Iterator[s
         found = appeal[name] if appeal is not None else None
         if wanted is not None and wanted != found:
             yield f"{prefix}{name}: {found}, expected {wanted}"
+    yield from _outcome(prefix, expect.outcome, appeal)
+    said = appeal["messages"] if appeal is not None else 0
+    if expect.messages is not None and expect.messages != said:
+        yield f"{prefix}messages: {said}, expected {expect.messages}"
     known = _values(appeal["known"] if appeal is not None else {})
     for name, value in expect.facts.items():
         found_values = known.get(name, [])
         if (value is None and found_values) or (value is not None and value not in found_values):
             yield f"{prefix}facts.{name}: {found_values}, expected {value}"
+
+
+def _outcome(prefix: str, wanted: str | None, appeal: Any | None) -> Iterator[str]:
+    found = appeal["outcome"] if appeal is not None else None
+    if wanted is not None and wanted != (found or "none"):
+        yield f"{prefix}outcome: {found or 'none'}, expected {wanted}"
 
 
 def _values(known: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from battcrm.devkit.scripts import people
 from battcrm.devkit.scripts.format import Expect, Script, Step
 from battcrm.devkit.scripts.judge import Seen, judge
 from battcrm.devkit.scripts.stage import Stage
 from battcrm.infra.postgres import Pool
 from battcrm.kit.errors import BattError, Invalid
-from battcrm.models.situation import AppealStatus
 from battcrm.models.unified import (
     Attachment,
     Button,
@@ -34,13 +34,20 @@ _DECISIONS: Final = """
 SELECT decision_id, turn_id, appeal_id, action, reason, inputs FROM decision WHERE tenant_id = $1 ORDER BY decision_id
 """
 _APPEALS: Final = """
-SELECT appeal_id, number, status, control, known, touched_at FROM appeal WHERE tenant_id = $1 ORDER BY number
+SELECT a.appeal_id, a.number, a.status, a.control, a.known, a.touched_at,
+  (SELECT e.outcome FROM episode e WHERE e.tenant_id = a.tenant_id AND e.appeal_id = a.appeal_id
+   ORDER BY e.started_at DESC, e.episode_id DESC LIMIT 1) AS outcome,
+  (SELECT count(*) FROM message m WHERE m.tenant_id = a.tenant_id AND m.appeal_id = a.appeal_id AND m.direction = 'in'
+   AND m.kind <> 'edit') AS messages
+FROM appeal a WHERE a.tenant_id = $1 ORDER BY a.number
 """
 _COUNTS: Final = """
 SELECT (SELECT count(*) FROM message WHERE tenant_id = $1 AND direction = 'in' AND deleted_at IS NULL) AS stored,
   (SELECT coalesce(bool_or(do_not_contact), false) FROM client WHERE tenant_id = $1) AS opted_out,
-  (SELECT count(*) FROM suggestion WHERE tenant_id = $1 AND state = 'open') AS suggested
+  (SELECT count(*) FROM suggestion WHERE tenant_id = $1 AND state = 'open') AS suggested,
+  (SELECT count(*) FROM client WHERE tenant_id = $1 AND merged_into IS NULL) AS clients
 """
+_EVENTS: Final = "SELECT event_id, type FROM outbox WHERE tenant_id = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,7 @@ class Player:
     count: int = 0
     spoke_at: datetime | None = None
     _known: set[UUID] = field(default_factory=set)
+    _told: set[UUID] = field(default_factory=set)
     _heard: int = 0
 
     async def play(self) -> list[str]:
@@ -80,7 +88,7 @@ class Player:
         for number, step in enumerate(self.script.steps, 1):
             try:
                 await self._wait(step, number)
-                await self._act(step)
+                await self.act(step)
                 wrong = await self._check(step.expect) if step.expect is not None else []
             except BattError as error:
                 wrong = [error.text]
@@ -95,15 +103,17 @@ class Player:
         elif number > 1:
             await self.stage.settle()
             await self._begin()
-            if step.act not in ("wait", "fault", "deliver"):
+            if step.act not in ("wait", "fault", "deliver", "restart"):
                 await self.stage.until(clock.now() + timedelta(seconds=BETWEEN))
 
-    async def _act(self, step: Step) -> None:
+    async def act(self, step: Step) -> None:
+        """Do what the step says, now; what comes of it is the stage's to play."""
         acts: dict[str, Callable[[Step], Coroutine[Any, Any, None]]] = {
             "say": self._say, "write": self._write, "press": self._press, "edit": self._edit, "delete": self._delete,
             "repeat": self._repeat, "react": self._react, "send": self._send, "contact": self._contact,
             "typing": self._typing, "deliver": self._deliver, "operator": self._operator,
-            "phone_reply": self._phone_reply, "fault": self._fault, "wait": self._pass,
+            "phone_reply": self._phone_reply, "fault": self._fault, "restart": self._restart,
+            "wait": self._pass,
         }  # fmt: skip
         await acts[step.act](step)
 
@@ -175,22 +185,19 @@ class Player:
         await self._arrive(message, "")
 
     async def _operator(self, step: Step) -> None:
-        act, tenant, people = step.operator, self.stage.tenant_id, self.stage.operators
-        if act is None:
-            return
-        appeals = await self.pool.fetch(_APPEALS, tenant)
-        number = act.appeal if act.appeal is not None else appeals[-1]["number"] if appeals else 0
-        if act.do == "take":
-            await people.take(tenant, number)
-        elif act.do == "reply":
-            await people.reply(tenant, number, act.text)
-        elif act.do == "return":
-            await people.give_back(tenant, number)
-        else:
-            await people.close(tenant, number, AppealStatus(act.do))
+        if step.operator is not None:
+            await people.act(self.pool, self.stage, step.operator, {n: self._place(n) for n in self.written})
+
+    def _place(self, name: str) -> people.Place:
+        found = self.written[name]
+        message = found.message
+        return people.Place(self.accounts[found.channel].channel_id, message.conversation.id, message.message.id or "")
 
     async def _fault(self, step: Step) -> None:
         self.stage.phone.accidents.append(step.fault or "")
+
+    async def _restart(self, step: Step) -> None:  # noqa: ARG002 - there is nothing more to say about it
+        await self.stage.restart()
 
     async def _pass(self, step: Step) -> None:
         await self.stage.until(self.stage.clock.now() + timedelta(seconds=step.wait or 0.0))
@@ -206,7 +213,7 @@ class Player:
             account_ref=account.account_ref,
             dedup_key=f"m:{number}",
             kind=kind,
-            conversation=Conversation(step.by),
+            conversation=Conversation("group", "group") if self._in_group(step) else Conversation(step.by),
             occurred_at=self.stage.clock.now(),
             sender=Sender(id=step.by, display_name=step.by if step.by != "client" else None),
             message=Content(id=f"m{number}", seq=number, text=text or None, attachments=attachments),
@@ -230,6 +237,9 @@ class Player:
             raise Invalid(f"no message is called {name!r}", field="of", remedy="give it one with `name`")
         return self.written[name]
 
+    def _in_group(self, step: Step) -> bool:
+        return self.script.channels[self._channel(step)].group
+
     def _channel(self, step: Step) -> str:
         return step.in_ or next(iter(self.accounts))
 
@@ -241,11 +251,13 @@ class Player:
         seen = Seen(
             decisions=decisions,
             replies=self.stage.phone.shown[self._heard :],
-            turns=len({d["turn_id"] for d in decisions}),
+            turns=len({d["turn_id"] for d in decisions if d["turn_id"] is not None}),
             appeals=await self.pool.fetch(_APPEALS, tenant),
             stored=counts["stored"],
             opted_out=counts["opted_out"],
             suggested=counts["suggested"],
+            clients=counts["clients"],
+            events=[r["type"] for r in await self.pool.fetch(_EVENTS, tenant) if r["event_id"] not in self._told],
             spoke_at=self.spoke_at,
         )
         return judge(expect, seen)
@@ -253,6 +265,7 @@ class Player:
     async def _begin(self) -> None:
         """A step that is not timed to the one before has an account of its own."""
         self._known = {d["decision_id"] for d in await self.pool.fetch(_DECISIONS, self.stage.tenant_id)}
+        self._told = {r["event_id"] for r in await self.pool.fetch(_EVENTS, self.stage.tenant_id)}
         self._heard = len(self.stage.phone.shown)
         self.spoke_at = None
 

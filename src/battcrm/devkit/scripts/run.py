@@ -64,12 +64,13 @@ class World:
             self._buckets.put_nowait(bucket)
 
     async def play(self, script: Script, file: str = "") -> Result:
-        """One script in a new shop. Workers see only their own bucket, so scripts do not touch each other."""
-        bucket = await self._buckets.get()
+        """One script in a new shop."""
         try:
-            return await self._play(script, file, self._tenant(bucket))
-        finally:
-            self._buckets.put_nowait(bucket)
+            async with self.opened(script) as player:
+                wrong = await player.play()
+                return Result(script, file, tuple(wrong), tuple(s.text for s in player.stage.phone.shown))
+        except BattError as error:
+            return Result(script, file, (f"shop: {error.text}",), ())
 
     async def play_all(self, scripts: Sequence[tuple[Path, Script]]) -> Report:
         """All of them, as many at a time as there are buckets."""
@@ -78,25 +79,34 @@ class World:
             tasks = [group.create_task(self.play(script, path.name)) for path, script in scripts]
         return Report(tuple(t.result() for t in tasks), time.perf_counter() - began)
 
-    async def _play(self, script: Script, file: str, tenant_id: UUID) -> Result:
-        shop = script.shop
+    @asynccontextmanager
+    async def opened(self, script: Script) -> AsyncIterator[Player]:
+        """The script's shop, open and with nothing played yet; closed afterwards. BattError if it cannot be made.
+
+        Workers see only their own bucket, so shops that are open at the same time do not touch each other.
+        """
+        bucket = await self._buckets.get()
+        try:
+            async with self._shop(script, self._tenant(bucket)) as player:
+                yield player
+        finally:
+            self._buckets.put_nowait(bucket)
+
+    @asynccontextmanager
+    async def _shop(self, script: Script, tenant_id: UUID) -> AsyncIterator[Player]:
+        shop, pool = script.shop, self._shared.pool
         start = start_of(shop)
         stage = Stage(self._shared, tenant_id, start, model_down=shop.model == "down", thinking=shop.thinking)
-        try:
-            accounts = await open_shop(
-                self._shared.pool, self._shared.vault, IdFactory(ManualClock(start)), tenant_id, shop, script.channels
-            )
-        except BattError as error:
-            return Result(script, file, (f"shop: {error.text}",), ())
+        ids = IdFactory(ManualClock(start))
+        accounts = await open_shop(pool, self._shared.vault, ids, tenant_id, shop, script.channels)
         channels = [account.channel_id for account in accounts.values()]
         self._messengers.phones.update(dict.fromkeys(channels, stage.phone))
         try:
-            wrong = await Player(self._shared.pool, stage, script, accounts).play()
+            yield Player(pool, stage, script, accounts)
         finally:
             await stage.close()
             for channel in channels:
                 del self._messengers.phones[channel]
-        return Result(script, file, tuple(wrong), tuple(shown.text for shown in stage.phone.shown))
 
     def _tenant(self, bucket: int) -> UUID:
         while bucket_of(tenant := self._ids.new()) != bucket:

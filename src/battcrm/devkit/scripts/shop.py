@@ -14,6 +14,7 @@ from battcrm.infra.postgres import Pool, columns
 from battcrm.kit.crypto import Vault
 from battcrm.kit.ids import IdFactory, bucket_of
 from battcrm.models.config import SECTIONS
+from battcrm.services.operator_outcomes import OUTCOMES_KIND
 from battcrm.transport.base import ChannelAccount
 
 _TENANT: Final = """
@@ -22,6 +23,11 @@ VALUES ($1, $2, $3, 'Мастерская', $4, 1, $5)
 """
 _CONFIG: Final = """
 INSERT INTO tenant_config (tenant_id, version, state, document, created_at) VALUES ($1, 1, 'published', $2, $3)
+"""
+# The row of the tenant's outcomes, as the caretaker would make it, from the first day on.
+_CARE: Final = """
+INSERT INTO due_work (tenant_id, work_id, bucket, kind, dedupe_key, payload, due_at, created_at)
+VALUES ($1, $1, $2, $3, 'all', '{}'::jsonb, $4, $5)
 """
 _CHANNEL: Final = """
 INSERT INTO channel (tenant_id, channel_id, kind, account_ref, title, hook_key, secrets, settings, health, created_at)
@@ -96,6 +102,8 @@ async def open_shop(
     now = start_of(shop)
     await pool.execute(_TENANT, tenant_id, bucket_of(tenant_id), f"script-{tenant_id.hex}", shop.timezone, now)
     await pool.execute(_CONFIG, tenant_id, document_of(shop), now)
+    tomorrow = now + timedelta(days=1)
+    await pool.execute(_CARE, tenant_id, bucket_of(tenant_id), OUTCOMES_KIND, tomorrow, now)
     accounts = {}
     for name, able in channels.items():
         channel = ids.new()

@@ -25,6 +25,8 @@ from battcrm.pipeline.ai_worker import AiWorker
 from battcrm.pipeline.caretaker import Caretaker
 from battcrm.pipeline.configs import TenantConfigs
 from battcrm.pipeline.control import RETURN_KIND
+from battcrm.pipeline.handovers import UNTAKEN_KIND
+from battcrm.pipeline.intents import IntentWorker
 from battcrm.pipeline.processor import Processor
 from battcrm.pipeline.turn import Layers, TurnEngine
 from battcrm.pipeline.turn_commit import TurnCommitter
@@ -35,7 +37,14 @@ from battcrm.resolution.settings import ResolutionSettings
 from battcrm.response.generator import TemplateComposer
 from battcrm.response.router import RuleResponseRouter
 from battcrm.response.settings import ResponseSettings
+from battcrm.services.clients import Clients
+from battcrm.services.clients_twins import TWINS_KIND
 from battcrm.services.operator import Operators
+from battcrm.services.operator_care import people_handlers
+from battcrm.services.operator_correct import Corrections
+from battcrm.services.operator_naming import naming
+from battcrm.services.operator_outcomes import OUTCOMES_KIND
+from battcrm.services.operator_suggestions import Suggestions
 from battcrm.transport.accounts import ChannelDirectory
 from battcrm.transport.door import Door
 from battcrm.transport.outbox_store import SendStore
@@ -44,6 +53,7 @@ from battcrm.workers.layers import channel_view, query_limits
 
 _PATIENCE: Final = timedelta(minutes=40)
 _STUCK: Final = 0.25
+_CARE: Final = frozenset({RETURN_KIND, UNTAKEN_KIND, OUTCOMES_KIND, TWINS_KIND})
 _ROUNDS: Final = 2000
 
 _DUE: Final = """
@@ -53,13 +63,16 @@ SELECT (SELECT min(ready_at) FROM inbox WHERE tenant_id = $1) AS inbox,
   (SELECT min(greatest(due_at, coalesce(lease_until, due_at))) FROM outgoing
    WHERE tenant_id = $1 AND due_at IS NOT NULL AND state IN ('pending', 'sending')) AS outgoing,
   (SELECT min(greatest(due_at, coalesce(lease_until, due_at))) FROM due_work
-   WHERE tenant_id = $1 AND due_at IS NOT NULL AND kind = $2) AS care
+   WHERE tenant_id = $1 AND due_at IS NOT NULL AND kind = ANY($2::text[])) AS care,
+  (SELECT min(greatest(due_at, coalesce(lease_until, due_at))) FROM outgoing_intent
+   WHERE tenant_id = $1 AND due_at IS NOT NULL) AS intents
 """
 _CLOSE: Final = (
     "DELETE FROM inbox WHERE tenant_id = $1",
     "UPDATE client_work SET due_at = NULL WHERE tenant_id = $1",
     "UPDATE outgoing SET due_at = NULL WHERE tenant_id = $1",
     "UPDATE due_work SET due_at = NULL WHERE tenant_id = $1",
+    "UPDATE outgoing_intent SET due_at = NULL WHERE tenant_id = $1",
 )
 
 
@@ -81,17 +94,23 @@ class ThinkingEngine(TurnEngine):
         super().__init__(layers, clock, ids)
         self._seconds = seconds
         self._time = clock
-        self.until: datetime | None = None
+        self._thinking: list[datetime] = []
         self.idle = asyncio.Event()
+
+    @property
+    def until(self) -> datetime | None:
+        """When the first of the turns that think is through; None when none does."""
+        return min(self._thinking, default=None)
 
     async def run(self, turn: TurnInput) -> TurnOutcome:
         """As the engine's, later."""
         outcome = await super().run(turn)
         if self._seconds:
-            self.until = self._time.now() + timedelta(seconds=self._seconds)
+            moment = self._time.now() + timedelta(seconds=self._seconds)
+            self._thinking.append(moment)
             self.idle.set()
             await self._time.sleep(self._seconds)
-            self.until = None
+            self._thinking.remove(moment)
         return outcome
 
 
@@ -102,30 +121,52 @@ class Stage:
         self, shared: Shared, tenant_id: UUID, start: datetime, *, model_down: bool = False, thinking: float = 0.0
     ) -> None:
         self._shared = shared
+        self._model_down, self._thinking = model_down, thinking
         self.tenant_id = tenant_id
         self.clock = ManualClock(start)
         self.ids = IdFactory(self.clock)
         self.phone = Phone(self.clock)
-        pool, wakeups, buckets = shared.pool, Wakeups(), (bucket_of(tenant_id),)
+        self._turn: asyncio.Task[int] | None = None
+        self._start()
+
+    def _start(self) -> None:
+        """Every role anew, as after the start of its process."""
+        pool, wakeups, buckets = self._shared.pool, Wakeups(), (bucket_of(self.tenant_id),)
         configs = TenantConfigs(pool, self.clock, wakeups)
         self.door = Door(pool, self.clock, self.ids, wakeups)
-        self.operators = Operators(pool, self.clock, self.ids, wakeups, configs)
+        desk = (pool, self.clock, self.ids, wakeups, configs)
+        self.operators, self.corrections = Operators(*desk), Corrections(*desk)
+        self.suggestions, self.clients = Suggestions(*desk), Clients(*desk)
+        self.naming = naming(self._shared.extractor)
         self._processor = Processor(
             pool, self.clock, self.ids, wakeups, configs, ordered_kinds=frozenset({ORDERED}), buckets=buckets
         )
-        self._engine = ThinkingEngine(self._layers(model_down), self.clock, self.ids, thinking)
+        self._engine = ThinkingEngine(self._layers(self._model_down), self.clock, self.ids, self._thinking)
         loader, committer = TurnLoader(pool, self.clock, configs), TurnCommitter(pool, self.clock, self.ids)
         # The deadline is real time and the clock here is not: out of the way.
         self._ai = AiWorker(
             pool, self.clock, wakeups, self._engine, loader, committer, deadline=3600.0, buckets=buckets
         )
-        channels = ChannelDirectory(pool, shared.vault, self.clock, wakeups)
+        channels = ChannelDirectory(pool, self._shared.vault, self.clock, wakeups)
         store = SendStore(pool, self.clock, self.ids)
         self._out = OutWorker(
-            pool, self.clock, wakeups, channels, store, lambda _connected: shared.http, buckets=buckets
+            pool, self.clock, wakeups, channels, store, lambda _connected: self._shared.http, buckets=buckets
         )
-        self._care = Caretaker(pool, self.clock, self.ids, wakeups, only=frozenset({RETURN_KIND}), buckets=buckets)
-        self._turn: asyncio.Task[int] | None = None
+        self._care = Caretaker(
+            pool, self.clock, self.ids, wakeups, handlers=people_handlers(*desk), only=_CARE, buckets=buckets
+        )
+        self._intents = IntentWorker(pool, self.clock, self.ids, wakeups, configs, buckets=buckets)
+
+    async def restart(self) -> None:
+        """All processes die, with the turn that was thinking, and start again."""
+        await self._abandon()
+        self._start()
+
+    async def _abandon(self) -> None:
+        if self._turn is not None:
+            self._turn.cancel()
+            await asyncio.wait([self._turn])
+            self._turn = None
 
     def _layers(self, model_down: bool) -> Layers:
         composer = TemplateComposer()
@@ -173,9 +214,7 @@ class Stage:
 
     async def close(self) -> None:
         """Nothing of this tenant is ever due again."""
-        if self._turn is not None:
-            self._turn.cancel()
-            await asyncio.wait([self._turn])
+        await self._abandon()
         for statement in _CLOSE:
             await self._shared.pool.execute(statement, self.tenant_id)
 
@@ -184,7 +223,7 @@ class Stage:
         return min((at for name, at in due.items() if at is not None and name != "care"), default=None)
 
     async def _due(self) -> dict[str, datetime | None]:
-        row = await self._shared.pool.fetchrow(_DUE, self.tenant_id, RETURN_KIND)
+        row = await self._shared.pool.fetchrow(_DUE, self.tenant_id, sorted(_CARE))
         due: dict[str, datetime | None] = dict(row or {})
         if self._turn is not None:
             due["turns"] = self._engine.until
@@ -207,6 +246,8 @@ class Stage:
             await self._out.step()
         if "care" in ready:
             await self._care.step()
+        if "intents" in ready:
+            await self._intents.step()
 
     async def _think(self) -> None:
         """A turn to its end, or until it only waits for time to pass."""
