@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +36,7 @@ def bench(
     outage: Annotated[float, typer.Option(help="Over all channels: seconds that one platform is away.")] = 60.0,
     errors: Annotated[float, typer.Option(help="Over all channels: share of sends that go wrong.")] = 0.02,
     flood: Annotated[float, typer.Option(help="Times its share that one tenant sends: do the others feel it?")] = 0.0,
+    graph_outage: Annotated[float, typer.Option(help="Kill the graph server for so many seconds.")] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure throughput and latency end to end on throw-away servers; exit 1 if anything was lost or doubled."""
@@ -51,10 +53,8 @@ def bench(
         from battcrm.devkit.bench.world import Shape
 
         shape = Shape(tenants=tenants or 200, graph=graph, model=llm_share > 0, workers=workers, debounce=debounce)
-        pace = (rate or 170.0, seconds or 60.0)
-        _bench(
-            Options(*pace, seed, shape, llm_share, warmup, profile=_path(profile), logs=_path(logs)), as_json=as_json
-        )
+        options = Options(rate or 170.0, seconds or 60.0, seed, shape, llm_share, warmup, graph_outage=graph_outage)
+        _bench(replace(options, profile=_path(profile), logs=_path(logs)).stretched(), as_json=as_json)
     else:
         raise typer.BadParameter("must be all or telegram", param_hint="--channels")
 

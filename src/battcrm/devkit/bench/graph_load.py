@@ -10,7 +10,7 @@ import asyncio
 import json
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -66,7 +66,7 @@ class Filled:
     """What was projected, by entity, and how long the writers spent on each."""
 
     rows: Counter[str] = field(default_factory=Counter)
-    busy: Counter[str] = field(default_factory=Counter)
+    busy: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     tenants: set[UUID] = field(default_factory=set)
     seconds: float = 0.0
     cpu_seconds: float = 0.0

@@ -11,14 +11,14 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 import psutil
 
-from battcrm.devkit.bench import accounting, plan, usage
+from battcrm.devkit.bench import accounting, outage, plan, usage
 from battcrm.devkit.bench.mix import mix_hash
 from battcrm.devkit.bench.seed import SECRET
 from battcrm.devkit.bench.world import Bench, Shape, world
@@ -39,7 +39,7 @@ SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'synchronous_commi
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to run. `rate` in messages a second, `seconds` of load after `warmup`."""
+    """What to run. `rate` in messages a second, `seconds` of load after `warmup`; the graph dies for `graph_outage` s."""
 
     rate: float
     seconds: float
@@ -50,6 +50,12 @@ class Options:
     drain: float = 30.0
     profile: Path | None = None
     logs: Path | None = None
+    graph_outage: float = 0.0
+
+    def stretched(self) -> Options:
+        """The same, long enough for the outage it asks for."""
+        least = outage.BEFORE + self.graph_outage + outage.AFTER if self.graph_outage else 0.0
+        return replace(self, seconds=max(self.seconds, least))
 
 
 async def run(options: Options, progress: Progress) -> dict[str, Any]:
@@ -78,12 +84,16 @@ async def _measured(options: Options, bench: Bench, folder: Path, progress: Prog
         bench.processes["generator"] = generator
         await asyncio.sleep(max(0.0, start + options.warmup - time.monotonic()))
         before = usage.sample(bench)
-        await _watch(start + options.warmup, options.seconds, progress)
-        after = usage.sample(bench)
-        await generator.wait()
-        backlog = await pool.fetchval(_SETTLED)
-        drained = await drain(pool, options.drain, progress)
-        return await _report(options, bench, folder, pool, calls, (before, after), (backlog, drained))
+        async with asyncio.TaskGroup() as tasks:
+            away = options.graph_outage
+            dying = tasks.create_task(outage.interrupt(bench, pool, away, progress)) if away else None
+            await _watch(start + options.warmup, options.seconds, progress)
+            after = usage.sample(bench)
+            await generator.wait()
+            backlog = await pool.fetchval(_SETTLED)
+            drained = await drain(pool, options.drain, progress)
+        report = await _report(options, bench, folder, pool, calls, (before, after), (backlog, drained))
+        return report | {"graph_outage": await outage.report(pool, dying.result())} if dying else report
     finally:
         await pool.close()
 
