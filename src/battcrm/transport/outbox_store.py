@@ -154,5 +154,5 @@ def command_of(row: Any) -> OutgoingCommand:
         attachments=tuple(OutAttachment(**a) for a in payload.get("attachments", ())),
         reply_to=payload.get("reply_to"),
         template=payload.get("template"),
-        context=payload.get("context", {}),
+        context={"author": row["author"], **payload.get("context", {})},
     )

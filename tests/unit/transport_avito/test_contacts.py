@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from battcrm.transport.avito.contacts import forbidden_in, phone_in
+from battcrm.transport.avito.contacts import forbidden_in, phone_in, without_contacts
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,27 @@ def test_repair_talk_passes(text: str) -> None:
 def test_a_phone_is_normalised() -> None:
     assert phone_in("тел. 8-900-000-11-22") == "+79000001122"
     assert phone_in("цена 24 900") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Ждём вас. Телефон: +7 900 000-11-22.", "Ждём вас. Телефон: есть в нашем профиле."),
+        ("Передали просьбу позвонить на 8 (900) 000-11-22.", "Передали просьбу позвонить на указанный номер."),
+        ("Our phone number: +7 900 000-11-22.", "Our phone number: see our profile."),
+        ("Схема: https://maps.example/place?x=1, вход со двора", "Схема: есть в нашем профиле вход со двора"),
+        ("Сайт pochinim.ru/price или @pochinim", "Сайт есть в нашем профиле или есть в нашем профиле"),
+        ("Пишите: shop@mail.example", "Пишите: есть в нашем профиле"),
+        (
+            "Объявление https://www.avito.ru/moskva/1 и цена 8 900 ₽",
+            "Объявление https://www.avito.ru/moskva/1 и цена 8 900 ₽",
+        ),
+        (
+            "Замена экрана iPhone 13 Pro: 4 950–5 250 ₽, заказ 813",
+            "Замена экрана iPhone 13 Pro: 4 950–5 250 ₽, заказ 813",
+        ),
+    ],
+)
+def test_a_text_goes_without_its_contacts(text: str, expected: str) -> None:
+    assert without_contacts(text) == expected
+    assert forbidden_in(without_contacts(text)) is None

@@ -214,6 +214,17 @@ class Store:
         return stored
 
 
+async def test_what_the_bot_wrote_goes_without_contacts_and_a_person_is_asked_to_change_it(
+    avito: AvitoEmulator, http: AioHttp, chat: str
+) -> None:
+    text = "Ждём вас. Телефон: +7 900 000-11-22."
+    await sender(avito, http).send(command(chat, text, context={"author": "bot"}))
+    assert shown(avito) == ["Ждём вас. Телефон: есть в нашем профиле."]
+    with pytest.raises(Permanent) as caught:
+        await sender(avito, http).send(command(chat, text, context={"author": "operator"}))
+    assert caught.value.code == "content_policy"
+
+
 async def test_an_oauth_pair_is_stored_and_the_next_one_made_from_it(
     avito: AvitoEmulator, http: AioHttp, chat: str
 ) -> None:

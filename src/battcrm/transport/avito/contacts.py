@@ -15,6 +15,12 @@ _HOST: Final = re.compile(
     r"|(?<![\w@.\-])(?P<bare>(?:[a-zа-яё0-9](?:[a-zа-яё0-9\-]{0,62})\.){1,4}"
     r"(?:ru|рф|su|com|net|org|me|info|biz|shop|store|online|site|by|kz|io|app|link|cc|tv))(?![\w\-])"
 )
+_ADDRESS: Final = re.compile(f"(?:{_HOST.pattern[4:]})(?:[/?#:][^\\s]*)?", re.IGNORECASE)
+_CYRILLIC: Final = re.compile("[а-яё]", re.IGNORECASE)
+_INSTEAD: Final = {
+    "ru": ("есть в нашем профиле", "указанный номер"),
+    "en": ("see our profile", "the number you gave"),
+}
 _NICK: Final = re.compile(r"(?<![\w.])@[A-Za-z][\w.]{3,}")
 _MAIL: Final = re.compile(r"[\w.+\-]+@[\w\-]+(?:\.[\w\-]+)+")
 _OWN: Final = ("avito.ru",)
@@ -35,6 +41,24 @@ def forbidden_in(text: str) -> str | None:
     if _MAIL.search(text):
         return "mail"
     return "nick" if _NICK.search(text) else None
+
+
+def without_contacts(text: str) -> str:
+    """The text with words in place of its contacts: what stands after a colon is ours and found in the profile, another
+    phone is the one that the buyer gave. Links to Avito stay."""
+    ours, given = _INSTEAD["ru" if _CYRILLIC.search(text) else "en"]
+
+    def phone(match: re.Match[str]) -> str:
+        return ours if match.string[: match.start()].rstrip().endswith(":") else given
+
+    def link(match: re.Match[str]) -> str:
+        return match[0] if _is_own(match["url"] or match["bare"]) else ours
+
+    text = _MAIL.sub(ours, text)
+    text = _ADDRESS.sub(link, text)
+    for pattern in (_PHONE, _ABROAD, _BARE):
+        text = pattern.sub(phone, text)
+    return _NICK.sub(ours, text)
 
 
 def _is_own(authority: str) -> bool:

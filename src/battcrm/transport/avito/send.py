@@ -13,7 +13,7 @@ from battcrm.kit.errors import AuthExpired, BattError, Permanent
 from battcrm.models.outgoing import OutAttachment, OutgoingCommand, Sent
 from battcrm.transport import wire
 from battcrm.transport.avito.client import AvitoApi, File
-from battcrm.transport.avito.contacts import forbidden_in
+from battcrm.transport.avito.contacts import forbidden_in, without_contacts
 from battcrm.transport.avito.errors import CONTENT_POLICY
 from battcrm.transport.base import Capabilities, ChannelAccount, HttpClient
 from battcrm.transport.degrade import Piece, plan
@@ -56,8 +56,11 @@ class AvitoSender:
         """Deliver the command; buttons are numbered text, what is over a limit becomes several messages.
 
         Permanent (`content_policy`) before anything is sent if any part names a phone, an address outside Avito, a mail
-        or a nick, unless the setting `allow_contacts` is on. Nothing can be edited: a correction says so.
+        or a nick, unless the setting `allow_contacts` is on; what the bot wrote goes without them instead. Nothing can be
+        edited: a correction says so.
         """
+        if command.context.get("author") == "bot" and not self._contacts_allowed:
+            command = replace(command, text=without_contacts(command.text))
         if command.edit_of:
             mark = CORRECTED.get(str(command.context.get("locale") or "ru"), CORRECTED["ru"])
             command = replace(command, text=f"{mark} {command.text}")
