@@ -16,7 +16,7 @@ from battcrm.graph.stored import ENTITIES, Stored
 from battcrm.graph.sync import Projector
 from battcrm.infra.neo4j import Graph
 
-_PAGE: Final = 500
+_PAGE: Final = 2000
 _LAST: Final = "g"  # sorts after every hexadecimal id
 
 

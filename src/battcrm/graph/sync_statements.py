@@ -202,10 +202,11 @@ MATCH (n:Price {tenant_id: $tenant_id}) WHERE n.id > $after AND n.id <= $upto
 RETURN n.id AS id, properties(n) AS properties, [(n)-[r:PRICES]->(x) | [type(r), x.id]] AS edges
 """,
 }
+# `id > ''` lets Neo4j seek the tenant's nodes in the composite index, which it does not for the tenant alone.
 PRUNE: Final[tuple[LiteralString, ...]] = (
-    "MATCH (n:Device {tenant_id: $tenant_id}) WHERE NOT (n)<-[:ON]-() DETACH DELETE n",
-    "MATCH (n:Part {tenant_id: $tenant_id}) WHERE NOT (n)<-[:USED|PRICES]-() DETACH DELETE n",
+    "MATCH (n:Device {tenant_id: $tenant_id}) WHERE n.id > '' AND NOT (n)<-[:ON]-() DETACH DELETE n",
+    "MATCH (n:Part {tenant_id: $tenant_id}) WHERE n.id > '' AND NOT (n)<-[:USED|PRICES]-() DETACH DELETE n",
     """MATCH (n:Model {tenant_id: $tenant_id})
-WHERE NOT (n)<-[:ABOUT|OF_MODEL]-() AND NOT (n)<-[:IS_A]-() AND NOT (n)<-[:FITS]-() DETACH DELETE n""",
-    "MATCH (n:Brand {tenant_id: $tenant_id}) WHERE NOT (n)<-[:OF_BRAND]-() DETACH DELETE n",
+WHERE n.id > '' AND NOT (n)<-[:ABOUT|OF_MODEL]-() AND NOT (n)<-[:IS_A]-() AND NOT (n)<-[:FITS]-() DETACH DELETE n""",
+    "MATCH (n:Brand {tenant_id: $tenant_id}) WHERE n.id > '' AND NOT (n)<-[:OF_BRAND]-() DETACH DELETE n",
 )

@@ -19,7 +19,7 @@ async def test_rows_named_by_events_appear_in_the_graph(world: World, graph: Gra
     tenant = await world.tenant()
     rows = Rows(world.pool, tenant)
     registry = HandlerRegistry()
-    follow(registry, Projector(Stored(world.pool), bolt))
+    follow(registry, Projector(Stored(world.pool), bolt), SystemClock())
     (consumer,) = registry
     assert (consumer.name, consumer.kind) == ("graph", Kind.EXTERNAL)
     assert RepairRecorded.TYPE in consumer.types
