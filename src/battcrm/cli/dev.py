@@ -6,7 +6,6 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,6 +36,7 @@ def bench(
     errors: Annotated[float, typer.Option(help="Over all channels: share of sends that go wrong.")] = 0.02,
     flood: Annotated[float, typer.Option(help="Times its share that one tenant sends: do the others feel it?")] = 0.0,
     graph_outage: Annotated[float, typer.Option(help="Kill the graph server for so many seconds.")] = 0.0,
+    preload: Annotated[str, typer.Option(help="full or TENANTS:CLIENTS:MESSAGES, +snapshot: compare with empty.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure throughput and latency end to end on throw-away servers; exit 1 if anything was lost or doubled."""
@@ -44,19 +44,31 @@ def bench(
         from battcrm.cli.bench_channels import bench_all
 
         bench_all(rate, seconds, llm_share, tenants, seed, (outage, errors), graph=graph, logs=logs, as_json=as_json)
+    elif preload:
+        from battcrm.cli.bench_grown import bench_grown
+
+        bench_grown(preload, rate, seconds, llm_share, as_json=as_json)
     elif flood:
         from battcrm.cli.bench_flood import bench_flood
 
         bench_flood(flood, rate, seconds, tenants, llm_share, as_json=as_json)
     elif channels == "telegram":
-        from battcrm.devkit.bench.runner import Options
-        from battcrm.devkit.bench.world import Shape
-
-        shape = Shape(tenants=tenants or 200, graph=graph, model=llm_share > 0, workers=workers, debounce=debounce)
-        options = Options(rate or 170.0, seconds or 60.0, seed, shape, llm_share, warmup, graph_outage=graph_outage)
-        _bench(replace(options, profile=_path(profile), logs=_path(logs)).stretched(), as_json=as_json)
+        shape = {"tenants": tenants or 200, "graph": graph, "workers": workers, "debounce": debounce}
+        pace = {"rate": rate or 170.0, "seconds": seconds or 60.0, "warmup": warmup, "graph_outage": graph_outage}
+        _telegram(shape, {**pace, "seed": seed}, llm_share, _path(profile), _path(logs), as_json=as_json)
     else:
         raise typer.BadParameter("must be all or telegram", param_hint="--channels")
+
+
+def _telegram(
+    shape: dict[str, Any], pace: dict[str, Any], share: float, profile: Path | None, logs: Path | None, *, as_json: bool
+) -> None:
+    from battcrm.devkit.bench.runner import Options
+    from battcrm.devkit.bench.world import Shape
+
+    made = Shape(**shape, model=share > 0)
+    options = Options(**pace, shape=made, model_share=share, profile=profile, logs=logs)
+    _bench(options.stretched(), as_json=as_json)
 
 
 def _bench(options: Options, *, as_json: bool) -> None:

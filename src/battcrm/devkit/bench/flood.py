@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
-
-from battcrm.devkit.bench import accounting, plan
-from battcrm.devkit.bench.runner import received_log
-from battcrm.devkit.bench.seed import SECRET
+from battcrm.devkit.bench import accounting, phase, plan
+from battcrm.devkit.bench.phase import Progress
 from battcrm.devkit.bench.shift import SPACING, shifted
 from battcrm.devkit.bench.world import Bench, Shape, world
 from battcrm.infra.postgres import Pool, open_pool
 
-Progress = Callable[[str, float], None]
 ALLOWED: Final = 0.2
-_SETTLED: Final = """
-SELECT (SELECT count(*) FROM inbox WHERE tenant_id IS NOT NULL)
-     + (SELECT count(*) FROM client_work WHERE due_at IS NOT NULL AND tenant_id IS NOT NULL)
-     + (SELECT count(*) FROM outgoing WHERE due_at IS NOT NULL AND tenant_id IS NOT NULL)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,39 +92,9 @@ async def _phase(
     options: Options, bench: Bench, pool: Pool, folder: Path, number: int, seconds: float, kind: str
 ) -> dict[str, Any]:
     calls = calls_of(options, number, seconds, kind)
-    plan.save(calls, folder / "plan.json")
-    (folder / "hooks.json").write_bytes(orjson.dumps([(shop.hook, SECRET) for shop in bench.shops]))
-    files = [str(folder / name) for name in ("plan.json", "hooks.json", "sent.json")]
-    generator = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "battcrm.devkit.bench.generator",
-        *files[:2],
-        bench.gateway_url,
-        repr(time.monotonic() + 1.0),
-        files[2],
-    )
-    await generator.wait()
-    until = time.monotonic() + options.drain
-    while await pool.fetchval(_SETTLED) and time.monotonic() < until:  # noqa: ASYNC110 - the database tells nobody
-        await asyncio.sleep(0.2)
-    return await _counted(bench, pool, folder, calls, kind)
-
-
-async def _counted(bench: Bench, pool: Pool, folder: Path, calls: Sequence[plan.Call], kind: str) -> dict[str, Any]:
-    log = orjson.loads(await asyncio.to_thread((folder / "sent.json").read_bytes))
-    chats = {(str(bench.shops[c.tenant].bot_id), str(c.chat)) for c in calls}
-    messages, turns, outgoing = await accounting.read_tables(pool)
-    mine = [row for row in outgoing if (row["bot"], row["chat"]) in chats]
-    received = {chat: items for chat, items in (await received_log(bench.telegram_url)).items() if chat in chats}
-
-    def verdict(rows: list[Any]) -> accounting.Verdict:
-        evidence = accounting.Evidence(calls, bench.shops, rows, received, messages, turns, mine)
-        return accounting.judge(evidence)
-
-    everybody = verdict(log)
-    others = verdict([row for row in log if calls[int(row[0])].tenant != 0])
-    flooder = verdict([row for row in log if calls[int(row[0])].tenant == 0])
+    played = await phase.play(bench, pool, folder, calls, drain=options.drain)
+    everybody, flooder = played.verdict(), played.verdict(lambda call: call.tenant == 0)
+    others = played.verdict(lambda call: call.tenant != 0)
     return {
         "kind": kind,
         "accepted": everybody.accepted,
