@@ -16,6 +16,8 @@ from battcrm.kit.clock import Clock
 log = structlog.get_logger(__name__)
 COUNTED: Final = 10_000
 _EVERY: Final = 5.0
+_LATE: Final = 5.0
+_LONGEST_REST: Final = 20.0
 
 # Each looks at no more than $3 rows and finds them by a partial index; rows that are not due yet do not wait.
 QUERIES: Final[Mapping[str, str]] = {
@@ -93,6 +95,25 @@ async def look(pool: Pool, clock: Clock, queues: Sequence[str], buckets: Sequenc
     return found
 
 
+class Pressure:
+    """How long a reader that may take its time rests while a queue is late: platforms keep what is not fetched."""
+
+    def __init__(self) -> None:
+        self._ages: dict[str, float] = {}
+
+    def note(self, waiting: Waiting) -> None:
+        """The queue as it was seen last."""
+        self._ages[waiting.queue] = waiting.oldest_s
+
+    def rest(self, queue: str) -> float:
+        """Seconds to rest: none up to five seconds of lateness, then half of it, at most twenty."""
+        age = self._ages.get(queue, 0.0)
+        return min(_LONGEST_REST, age / 2) if age > _LATE else 0.0
+
+
+PRESSURE: Final = Pressure()
+
+
 async def export(pool: Pool, clock: Clock, roles: Collection[str], buckets: Sequence[int] = ALL_BUCKETS) -> None:
     """Keep the gauges of these roles' queues fresh until cancelled. A database that is away leaves the last values."""
     queues = queues_of(roles)
@@ -101,6 +122,7 @@ async def export(pool: Pool, clock: Clock, roles: Collection[str], buckets: Sequ
             for waiting in await look(pool, clock, queues, buckets):
                 METRICS.queue_rows.labels(waiting.queue).set(waiting.rows)
                 METRICS.queue_age.labels(waiting.queue).set(waiting.oldest_s)
+                PRESSURE.note(waiting)
             METRICS.database.set(1)
         except UNAVAILABLE as error:
             METRICS.database.set(0)

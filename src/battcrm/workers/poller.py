@@ -9,6 +9,7 @@ from uuid import UUID
 import structlog
 
 from battcrm.events.lease import Leases
+from battcrm.infra.backlog import PRESSURE
 from battcrm.infra.postgres import UNAVAILABLE
 from battcrm.kit.errors import AuthExpired, BattError, Conflict
 from battcrm.transport.accounts import Connected
@@ -63,6 +64,8 @@ async def _poll(runtime: Runtime, door: Door, connected: Connected) -> None:
         async for messages, raws, following in poller.batches(offset):
             await door.accept(account, messages, b"[" + b",".join(raws) + b"]")
             await runtime.pool.execute(_SAVE, account.tenant_id, account.channel_id, following)
+            # The platform keeps what is not fetched; who calls us does not wait behind what we fetch.
+            await runtime.clock.sleep(PRESSURE.rest("inbox"))
             if name not in await leases.acquire([name], _LEASE):
                 return
     except AuthExpired as error:
