@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Measure against labelled data.", no_args_is_help=True)
 
-_GROUPS: Final = ("battcrm.cli.eval_pricing", "battcrm.cli.eval_harvest", "battcrm.cli.eval_routing")
+_GROUPS: Final = (
+    "battcrm.cli.eval_pricing",
+    "battcrm.cli.eval_harvest",
+    "battcrm.cli.eval_routing",
+    "battcrm.cli.eval_fit",
+)
 """Modules that add commands of their own: each has `register(app)`."""
 
 

@@ -14,6 +14,8 @@ from battcrm.extraction.hypotheses import Device, asked_in, devices_of
 from battcrm.extraction.llm_call import Asking, ModelReader
 from battcrm.extraction.normalise import Normalised, normalise
 from battcrm.extraction.openness import open_fields
+from battcrm.extraction.opinion import judge
+from battcrm.extraction.opinion.opinion import Opinion, read_opinion
 from battcrm.extraction.rules.line import Line, build
 from battcrm.extraction.rules.match import Hit, class_of, scan
 from battcrm.extraction.signals import read_signals
@@ -62,13 +64,13 @@ class RuleReader:
     def read(self, texts: Sequence[str], context: Context | None = None) -> Reading:
         """What the texts of one turn say. Never raises on any text; an empty turn reads as an empty hypothesis."""
         known = context.known if context is not None else None
-        forms = [normalise(text) for text in texts]
-        line = build(forms, self._mentions(forms, known))
+        line, translit = self.line_of(texts, self._offered(context) or known)
         repairs = find_repairs(line)
         marked = line.with_marks(repairs)
         books = _books(scan(marked.words, marked.tags, late=True))
-        signals = read_signals(texts, marked, books["signal"], translit=any(form.translit for form in forms))
-        found = _hypotheses(marked, repairs, books, signals, known)
+        signals = read_signals(texts, marked, books["signal"], translit=translit)
+        opinion = _opinion(line, signals, known)
+        found = _hypotheses(marked, repairs, books, signals, known, opinion)
         hypotheses = tuple(hypothesis for _, hypothesis in found)
         still_open = open_fields(marked, [device for device, _ in found], hypotheses, books["type"], signals, known)
         reading = Reading(hypotheses, signals, still_open, VERSION)
@@ -77,9 +79,23 @@ class RuleReader:
             return reading
         return answers.fill(reading, marked, question, texts[-1], lambda option: self._option(option, known), known)
 
+    def line_of(self, texts: Sequence[str], known: Hypothesis | None = None) -> tuple[Line, bool]:
+        """The words and devices of one turn, and whether any of it was transliterated."""
+        forms = [normalise(text) for text in texts]
+        return build(forms, self._mentions(forms, known)), any(form.translit for form in forms)
+
+    def _offered(self, context: Context | None) -> Hypothesis | None:
+        """The device a question names alone ("У вас iPhone?"): what a short answer goes on from."""
+        if context is None or len(context.options) != 1 or context.expecting not in {"brand", "model", "device"}:
+            return None
+        known = context.known or Hypothesis()
+        offered = self._option(context.options[0], None)
+        if known.brand is not None or offered.brand is None:
+            return None
+        return replace(known, brand=offered.brand, model=offered.model)
+
     def _option(self, option: str, known: Hypothesis | None) -> Hypothesis:
-        forms = [normalise(option)]
-        line = build(forms, self._mentions(forms, known))
+        line, _ = self.line_of([option], known)
         repairs = find_repairs(line)
         device = devices_of(line, repairs, ())[-1]
         return Hypothesis(brand=device.brand, model=device.model, repair_types=repair_facts(repairs, line))
@@ -105,12 +121,32 @@ def _books(hits: Sequence[Hit]) -> defaultdict[str, list[Hit]]:
     return defaultdict(list, {book: standing(found, loose_cover=book != "type") for book, found in raw.items()})
 
 
+def _opinion(line: Line, signals: Signals, known: Hypothesis | None) -> Opinion | None:
+    """The second opinion, where one counts."""
+    if signals.greeting_only or signals.thanks_only or signals.choice is not None or _foreign(signals):
+        return None
+    opinion = read_opinion(line)
+    return opinion if judge.applies(opinion, known) else None
+
+
+def _foreign(signals: Signals) -> bool:
+    """Whether the text is not a client's wish at all."""
+    return signals.spam or signals.injection or signals.off_topic or signals.opt_out
+
+
 def _hypotheses(
-    line: Line, repairs: Sequence[Hit], books: defaultdict[str, list[Hit]], signals: Signals, known: Hypothesis | None
+    line: Line,
+    repairs: Sequence[Hit],
+    books: defaultdict[str, list[Hit]],
+    signals: Signals,
+    known: Hypothesis | None,
+    opinion: Opinion | None,
 ) -> list[tuple[Device, Hypothesis]]:
     asks = [hit for hit in books["type"] if hit.rule.kind == "ask" and hit.rule.value != "none"]
     devices = devices_of(line, repairs, asks)
     whole = type_fact(books["type"], repairs, books["part"], line) or _idle(line, signals, known)
+    if opinion is not None:
+        whole = judge.judged_type(whole, opinion)
     whole = _overridden(whole, signals)
     owner = part_fact(books["part"], line)
     found = []
@@ -122,12 +158,18 @@ def _hypotheses(
             wish = (
                 type_fact(own, device.repairs, asked_in(line, device, books["part"]), line) if explicit else None
             ) or whole
-        found.append((device, _hypothesis(device, wish, owner, line)))
+        found.append((device, _hypothesis(device, wish, owner, line, opinion if len(devices) == 1 else None)))
     return found
 
 
-def _hypothesis(device: Device, wish: Fact | None, owner: Fact | None, line: Line) -> Hypothesis:
+def _hypothesis(
+    device: Device, wish: Fact | None, owner: Fact | None, line: Line, opinion: Opinion | None
+) -> Hypothesis:
     repairs = () if wish is not None and wish.value in _NO_REPAIR else repair_facts(device.repairs, line)
+    if opinion is not None:
+        if wish is None or wish.value not in _NO_REPAIR:
+            repairs = judge.judged_repairs(repairs, opinion, wish)
+        owner = judge.judged_owner(owner, opinion, wish)
     return Hypothesis(
         appeal_type=wish,
         brand=device.brand,
@@ -166,7 +208,7 @@ def _idle(line: Line, signals: Signals, known: Hypothesis | None) -> Fact | None
 
 
 def _overridden(wish: Fact | None, signals: Signals) -> Fact | None:
-    if signals.spam or signals.injection or signals.off_topic or signals.opt_out:
+    if _foreign(signals):
         return Fact(AppealType.OTHER, 0.93, Method.RULE, "type.other: not a client's wish")
     return wish
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from battcrm.extraction.rules.line import Line
-from battcrm.extraction.rules.match import CLAUSE, MESSAGE, Hit, Word, sentence
+from battcrm.extraction.rules.match import CLAUSE, MESSAGE, Hit, Word, class_of, sentence
 from battcrm.extraction.tools.model import DeviceMention
 from battcrm.models.facts import Candidate, Fact
 
@@ -26,6 +26,7 @@ _CLASS_NOUNS: Final = {
     "телефон": "phone", "смартфон": "phone", "планшет": "tablet", "ноут": "laptop", "час": "watch", "наушник": "headphones",
     "приставк": "console", "самокат": "scooter", "пылесос": "vacuum", "телевизор": "tv", "телик": "tv",
 }  # fmt: skip
+_BOTH: Final = frozenset({"оба", "обе", "обоих", "обеих", "обоими"})
 _POINTERS: Final = frozenset({"на", "для", "от", "у", "к", "в"})
 
 
@@ -60,7 +61,7 @@ def devices_of(line: Line, repairs: Sequence[Hit], asks: Sequence[Hit]) -> list[
     if _asks_next(line, devices[-1]):
         devices[-1].repairs = list(repairs)
         return devices[-1:]
-    return _meant(devices, groups, repairs, asks)
+    return _meant(line, devices, groups, repairs, asks)
 
 
 def _distinct(line: Line) -> list[Device]:
@@ -184,10 +185,10 @@ def _one_clause(line: Line, hit: Hit, place: int) -> bool:
 
 def _listed(line: Line, devices: list[Device]) -> list[list[Device]]:
     """Groups of devices named side by side ("айфон 11 и редми 9")."""
-    groups = [[devices[0]]]
+    groups, maker = [[devices[0]]], class_of("@maker")
     for one, other in itertools.pairwise(devices):
         between = line.words[one.places[-1] + 1 : other.places[0]]
-        beside = all(word.norm in _LINKS for word in between) and len(between) <= 3
+        beside = all(word.norm in _LINKS or maker in word.classes for word in between) and len(between) <= 3
         linked = bool(between) or line.words[other.places[0]].before >= CLAUSE
         if beside and linked and other.places[0] > one.places[-1]:
             groups[-1].append(other)
@@ -213,10 +214,12 @@ def _share(group: list[Device]) -> None:
 
 
 def _meant(
-    devices: list[Device], groups: list[list[Device]], repairs: Sequence[Hit], asks: Sequence[Hit]
+    line: Line, devices: list[Device], groups: list[list[Device]], repairs: Sequence[Hit], asks: Sequence[Hit]
 ) -> list[Device]:
-    if repairs:
+    if repairs and not any(word.norm in _BOTH for word in line.words):
         return [device for device in devices if device.repairs]
+    if repairs:
+        return devices
     group = groups[-1]
     if asks and len(groups) > 1:
         last = max(hit.last for hit in asks)

@@ -15,13 +15,14 @@ from battcrm.models.facts import FIELDS, REPAIR_TYPES, AppealType, PartOwner
 
 _SHOP: Final = frozenset({"shop", "bot", "operator", "assistant", "manager", "out", "outbound", "business"})
 _OPTION: Final = re.compile(r"(?:^|\s)([1-9])[).]\s*([^\n;]+?)(?=(?:\s+[1-9][).])|[\n;]|$)")
+_CONFIRM: Final = re.compile(r"(?:^|у вас|это|модель|устройство)\s*[:—-]?\s*([^?!.,:]{2,30})\?\s*$", re.IGNORECASE)
 _ALLOWED: Final = {
     "appeal_type": frozenset(AppealType),
     "repair_types": frozenset(REPAIR_TYPES),
     "part_owner": frozenset(PartOwner),
 }
 _QUESTIONS: Final = (
-    ("part_owner", re.compile(r"чья|сво[яйюе]|ваш[аи]? (?:запчаст|детал|экран)|с (?:вашей|нашей) запчаст|запчасть (?:ваша|наша)|your own part")),
+    ("part_owner", re.compile(r"чья|сво[яйюе]|ваш[аиеу]? (?:запчаст|детал|экран)|ваш[аиеу]? или наш|наш[аиеу]? или ваш|с (?:вашей|нашей) запчаст|запчасть (?:ваша|наша)|your own part")),
     ("model", re.compile(r"модел|какой (?:именно )?(?:телефон|айфон|аппарат|у вас)|какая (?:именно )?у вас|which (?:model|device)")),
     ("repair_types", re.compile(r"что (?:именно )?(?:случил|слома|с ним|с ней|не работает|меня|произош)|какая (?:поломк|проблем|неисправн)|what happened")),
 )  # fmt: skip
@@ -139,10 +140,15 @@ def _message(message: object, number: int) -> tuple[str, bool]:
 
 
 def question_of(text: str) -> tuple[str | None, tuple[str, ...]]:
-    """What a shop's message asks for, and the numbered options it offers; (None, ()) for a statement."""
+    """What a shop's message asks for, and the numbered options it offers; (None, ()) for a statement.
+
+    A question that only names something ("У вас iPhone?") offers it as the single option.
+    """
     options = tuple(match.group(2).strip(" .,") for match in _OPTION.finditer(text))
     if "?" not in text and len(options) < 2:
         return None, ()
     low = text.casefold().replace("ё", "е")
     field = next((name for name, pattern in _QUESTIONS if pattern.search(low)), None)
+    if field is None and not options and (named := _CONFIRM.search(text)) is not None:
+        return "model", (named.group(1).strip(),)
     return field, options if len(options) >= 2 else ()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Final
 
+from battcrm.extraction.normalise_morph import lemma_of
 from battcrm.extraction.normalise_translit import cyrillic_reading
 from battcrm.extraction.rules.fuzzy import nearest
 from battcrm.extraction.rules.pattern import CLAUSE_END, END, GAP, NOT, QUESTION, START, WORD, Rule
@@ -58,6 +59,8 @@ def classes_of(norm: str, kind: str) -> frozenset[int]:
         found |= table.prefix.get(norm[:length], set())
     for length in range(2, len(norm) - 1):
         found |= table.suffix.get(norm[-length:], set())
+    if kind == "word" and not norm.isascii():
+        found |= table.lemma.get(lemma_of(norm), set())
     if not found and kind == "word":
         return _second_reading(norm)
     return frozenset(found)

@@ -3,6 +3,7 @@
 A pattern is a sequence of elements separated by blanks:
 
     экран|диспле*   one word: alternatives, `*` = any ending
+    =гаснуть        any form of a Russian word, given by its dictionary form
     @screen         one word of a named set
     ?очень          an optional word
     ~2              up to two other words in between, in the same clause, none of them a negation
@@ -84,6 +85,7 @@ class Classes:
         self.exact: dict[str, set[int]] = {}
         self.prefix: dict[str, set[int]] = {}
         self.suffix: dict[str, set[int]] = {}
+        self.lemma: dict[str, set[int]] = {}
 
     def of(self, expression: str) -> int:
         """The class of an element such as `экран|диспле*|@lcd`."""
@@ -94,6 +96,8 @@ class Classes:
         for form in self._forms(expression, ()):
             if form.startswith("*"):
                 self.suffix.setdefault(form[1:], set()).add(number)
+            elif form.startswith("="):
+                self.lemma.setdefault(form[1:], set()).add(number)
             elif form.endswith("*"):
                 self.prefix.setdefault(form[:-1], set()).add(number)
             else:

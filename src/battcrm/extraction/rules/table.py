@@ -59,7 +59,7 @@ def load_rules() -> RuleSet:
         _read_sets(text, classes)
     for name, text in texts.items():
         rules.extend(_read_rules(name, text, classes))
-    for expression in EXTRA_CLASSES:
+    for expression in (*EXTRA_CLASSES, *classes.sets):
         classes.of(expression)
     early = [rule for rule in rules if rule.book == FIRST_BOOK]
     late = [rule for rule in rules if rule.book != FIRST_BOOK]

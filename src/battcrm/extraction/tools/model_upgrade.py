@@ -47,7 +47,7 @@ def upgrade(catalogue: Catalogue, cells: Sequence[Cell], known: Hypothesis | Non
     if known.model is None and not line_of_source(known.brand.source):
         return []
     run = _modifiers(cells)
-    if run and run[0] > 0 and len(cells[run[0] - 1].norm) == 1 and cells[run[0] - 1].norm in "сs":
+    if run and run[0] > 0 and cells[run[0] - 1].norm in ("с", "s", "не", "без"):
         return []
     if not run and (plain := _plain_at(cells)) is not None:
         run = [plain]

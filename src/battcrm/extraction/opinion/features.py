@@ -1,0 +1,75 @@
+"""What the opinion sees of a text: lemmas, pairs of them, beginnings of words, and the named sets of the rule tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from typing import Final
+
+from battcrm.extraction.normalise_morph import lemma_of
+from battcrm.extraction.rules.line import Line
+from battcrm.extraction.rules.match import SENTENCE, Word
+from battcrm.extraction.rules.table import load_rules
+
+VERSION: Final = "1"
+"""Raise it when the same text gives other features: the weights must then be fitted anew."""
+_PREFIXES: Final = (3, 4, 5, 6)
+_NUMBER: Final = "#num"
+_ASCII: Final = 128
+
+
+def pairs(line: Line) -> Iterator[str]:
+    """Neighbouring lemmas; `.` stands for the start of a sentence and `?` for the end of a question."""
+    before = "."
+    for word in line.words:
+        lemma = key_of(word.norm)
+        yield f"{'.' if word.before >= SENTENCE else before} {lemma}"
+        if word.question:
+            yield f"{lemma} ?"
+        before = lemma
+
+
+def extras(line: Line) -> Iterator[str]:
+    """Features of the whole text: the kinds of devices in it, and how often it asks."""
+    for tag in line.tags:
+        yield "%" + tag
+    for word in line.words:
+        if word.question:
+            yield "?"
+
+
+def features_of(line: Line) -> Iterator[str]:
+    """Every feature of a text, repeated as often as it occurs."""
+    for word in line.words:
+        yield from word_features(word.norm, word.classes)
+    yield from pairs(line)
+    yield from extras(line)
+
+
+def word_features(norm: str, classes: frozenset[int]) -> Iterator[str]:
+    """Features of one word alone: its lemma, its beginnings, the sets it belongs to."""
+    yield "=" + key_of(norm)
+    if norm[:1] != "#" and not norm.isdigit():
+        yield from (norm[:length] for length in _PREFIXES if len(norm) > length)
+    names = set_names()
+    yield from sorted(names[number] for number in classes if number in names)
+
+
+@lru_cache(maxsize=1 << 15)
+def key_of(norm: str) -> str:
+    """The lemma of a Russian word; all numbers are one word."""
+    if norm.isdigit():
+        return _NUMBER
+    return lemma_of(norm) if norm and ord(norm[0]) >= _ASCII else norm
+
+
+@cache
+def set_names() -> dict[int, str]:
+    """Names of the word sets by class number."""
+    classes = load_rules().classes
+    return {classes.of(name): name for name in classes.sets}
+
+
+def known_words(words: tuple[Word, ...]) -> int:
+    """How many words are worth an opinion: not numbers, not devices."""
+    return sum(1 for word in words if word.norm[:1] != "#" and not word.norm.isdigit())

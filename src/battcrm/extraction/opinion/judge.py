@@ -1,0 +1,63 @@
+"""Where rules and likeness disagree: who is believed, and when nobody is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from battcrm.extraction.opinion.opinion import Opinion
+from battcrm.extraction.thresholds import ACT
+from battcrm.models.facts import AppealType, Fact, Hypothesis, Method
+
+_DOUBT_TYPE: Final = 0.1
+_TRUST_TYPE: Final = 0.75
+_DOUBT_REPAIR: Final = 0.05
+_TRUST_REPAIR: Final = 0.4
+_TRUST_OWNER: Final = 0.5
+"""Found on batches of dialogues that neither the rules nor the weights had seen; see docs/guides/extraction.md."""
+_DOUBTED: Final = 0.65
+_TRUSTED: Final = 0.8
+_ENOUGH: Final = 3
+"""Fewer words than this say too little to be likened to anything."""
+
+
+def applies(opinion: Opinion, known: Hypothesis | None) -> bool:
+    """Whether an opinion counts: on a first wish of some length. What comes after leans on what was said before."""
+    if opinion.words < _ENOUGH:
+        return False
+    return known is None or known.appeal_type is None or known.appeal_type.value == AppealType.OTHER
+
+
+def judged_type(fact: Fact | None, opinion: Opinion) -> Fact | None:
+    """The wish after both were heard: kept, doubted (below ACT), or found where the rules found none."""
+    if fact is not None and fact.confidence >= ACT:
+        return _doubted(fact) if opinion.types[fact.value] < _DOUBT_TYPE else fact
+    likest = opinion.best_type
+    if opinion.types[likest] < _TRUST_TYPE:
+        return fact
+    return Fact(likest, _TRUSTED, Method.RULE, f"opinion: like dialogues of type {likest}")
+
+
+def judged_repairs(facts: Sequence[Fact], opinion: Opinion, wish: Fact | None) -> tuple[Fact, ...]:
+    """Repairs after both were heard. A text where the rules found none gets the likely ones, if it wishes a repair."""
+    if facts:
+        return tuple(_doubted(fact) if opinion.repairs[fact.value] < _DOUBT_REPAIR else fact for fact in facts)
+    if wish is None or wish.value not in {AppealType.REPAIR, AppealType.WARRANTY}:
+        return ()
+    likely = [value for value, share in opinion.repairs.items() if share >= _TRUST_REPAIR]
+    return tuple(Fact(value, _TRUSTED, Method.RULE, f"opinion: like {value}") for value in likely)
+
+
+def judged_owner(fact: Fact | None, opinion: Opinion, wish: Fact | None) -> Fact | None:
+    """Whose part: the rules' word, else a likely owner where a repair is wished."""
+    if fact is not None or wish is None or wish.value != AppealType.REPAIR:
+        return fact
+    likest = max(opinion.owners, key=lambda value: opinion.owners[value])
+    if opinion.owners[likest] < _TRUST_OWNER:
+        return None
+    return Fact(likest, _TRUSTED, Method.RULE, f"opinion: like a {likest}'s part")
+
+
+def _doubted(fact: Fact) -> Fact:
+    return replace(fact, confidence=min(fact.confidence, _DOUBTED), source=f"{fact.source} (doubted)")
