@@ -1,0 +1,95 @@
+"""The fault table: `python -m battcrm.devkit.faults.proxy_table [GROUP...] [--into FOLDER] [--page docs/reference/faults.md]`.
+
+Plays the groups (all without names), keeps each group's rows as JSON in the folder, and writes the page from what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from battcrm.devkit.faults import proxy_cases, proxy_cases_own, proxy_special
+from battcrm.devkit.faults.proxy_cases import Case
+from battcrm.devkit.faults.proxy_run import Row, play
+
+CASES: Final[tuple[Case, ...]] = (*proxy_cases.CASES, *proxy_cases_own.CASES)
+GROUPS: Final = tuple(dict.fromkeys((*(case.group for case in CASES), *proxy_special.GROUPS)))
+_HEAD: Final = """# What faults cost
+
+Written by `make faults`; every line is a run of the real processes on throw-away servers, with a TCP proxy before
+PostgreSQL, Redis, the graph, the model and the messenger. Load: 20 messages a second for 6 s over 20 tenants, 30 % of the
+dialogues through the model, 5 % delivered twice, unless the line says otherwise; the fault begins a second after the load.
+
+Counted from the generator's and the emulated messenger's own logs (PROTOCOL K). *accepted*: got a 2xx. *lost*: accepted and
+neither stored nor answered, or decided and never shown. *duplicated*: shown twice. *unknown*: sends whose outcome nobody can
+know, in brackets how many were in the air when the fault struck, which bounds them. *effects*: events whose effect on the
+graph is missing at the end. *refused*: never accepted although repeated six times as platforms do; the platform knows.
+*drain*: seconds after the load until nothing waited; after 8 s the leases of claims are let run out, as waiting would.
+
+"""
+
+
+async def run(groups: Sequence[str], folder: Path) -> list[Row]:
+    """Play groups; each one's rows are in the folder when it is done."""
+    found: list[Row] = []
+    for group in groups:
+        rows: list[Row] = []
+        if group in proxy_special.GROUPS:
+            rows = await proxy_special.GROUPS[group]()
+        else:
+            chosen = [case for case in CASES if case.group == group]
+            async for row in play(chosen):
+                rows.append(row)
+                sys.stderr.write(f"{'ok  ' if row.right else 'BAD '} {row}\n")
+        target = folder / f"{group}.json"
+        target.write_bytes(orjson.dumps([dataclasses.asdict(row) for row in rows]))
+        found += rows
+    return found
+
+
+def page(folder: Path) -> str:
+    """The page made from the rows in the folder."""
+    rows = [Row(**item) for group in GROUPS for item in _kept(folder / f"{group}.json")]
+    lines = [
+        "| fault | injected | accepted | lost | duplicated | unknown | effects | refused | drain s |",
+        "|---|---|---|---|---|---|---|---|---|",
+        *(
+            f"| {r.case} | {r.injected} | {r.accepted} | {r.lost} | {r.duplicated} | {r.unknown} ({r.doubt}) | {r.effects} "
+            f"| {r.refused} | {r.drain_s} |"
+            for r in rows
+        ),
+    ]
+    total = f"{len(rows)} cases: {sum(r.accepted for r in rows)} accepted, {sum(r.lost for r in rows)} lost, "
+    total += f"{sum(r.duplicated for r in rows)} duplicated, {sum(r.unknown for r in rows)} unknown.\n\n"
+    return _HEAD + total + "\n".join(lines) + "\n" + proxy_special.notes()
+
+
+def _kept(path: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = orjson.loads(path.read_bytes()) if path.exists() else []
+    return found
+
+
+def main() -> None:
+    """Play and write. Exit 1 when a case did not go right."""
+    parser = argparse.ArgumentParser(prog="python -m battcrm.devkit.faults.proxy_table")
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"some of: {', '.join(GROUPS)}")
+    parser.add_argument("--into", type=Path, default=Path("build/faults"), help="folder for the rows")
+    parser.add_argument("--page", type=Path, help="write the page here")
+    options = parser.parse_args()
+    options.into.mkdir(parents=True, exist_ok=True)
+    rows = asyncio.run(run(options.groups or GROUPS, options.into))
+    if options.page is not None:
+        options.page.write_text(page(options.into), encoding="utf-8")
+    if not all(row.right for row in rows):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
