@@ -44,6 +44,7 @@ _SAME_TALK: Final = timedelta(days=1)
 _NEWCOMER: Final = timedelta(minutes=10)
 _MAX_DEVICES: Final = 3
 _CHOSEN: Final = "chosen_appeal"
+_AGREEMENT: Final = "agreement"
 _NOTHING: Final = Plan(Action.SILENCE, "nothing_to_answer")
 _UNUSED: Final = GraphFacts(unavailable="not_asked")
 ChannelViews = Callable[[UUID, str, str], ChannelView]
@@ -84,13 +85,12 @@ class TurnEngine:
         reading, context = self._read(turn, texts, outcome.turn_id)
         outcome.timings["read_ms"] = self._since(began)
         completion = await self._complete(turn, texts, reading, context, outcome)
-        branches = []
+        branches: list[Branch] = []
         final = completion.reading if completion else reading
         for index in range(len(final.hypotheses))[-_MAX_DEVICES:]:
             one = replace(final, hypotheses=(final.hypotheses[index],))
-            last = index == len(final.hypotheses) - 1
-            branches.append(await self._branch(turn, one, completion, outcome, main=last))
-        outcome.branches = tuple(branches)
+            branches.append(await self._branch(_without_taken(turn, branches), one, completion, outcome))
+        outcome.branches = self._one_question(turn, branches)
         outcome.versions = {"config": turn.tenancy.config.version, "reading": reading.version}
         return outcome
 
@@ -125,8 +125,6 @@ class TurnEngine:
         reading: Reading,
         completion: Completion | None,
         outcome: TurnOutcome,
-        *,
-        main: bool,
     ) -> Branch:
         routing = self._layers.router_for(turn.tenancy.config).route(turn.messages, reading, turn.appeals)
         if routing.reason == _CHOSEN or _chose_appeal(turn):
@@ -141,16 +139,32 @@ class TurnEngine:
         situation = self._situation(turn, reading, routing, appeal, known, graph, completion)
         settings = turn.tenancy.config.section(self._layers.response_settings)
         plan = self._layers.responder.decide(situation, settings)
-        if not main and plan.action is not Action.AUTO:
-            plan = Plan(Action.SILENCE, "other_device_first", rejected=((plan.action.value, plan.reason),))
         drafts = self._layers.composer.compose(plan, situation, settings)
         change = appeal_change(self._ids, routing, turn.appeals, known, plan)
         return Branch(routing, reading, known, change, graph, plan, drafts)
 
+    def _one_question(self, turn: TurnInput, branches: Sequence[Branch]) -> tuple[Branch, ...]:
+        """Every device is answered, but only one thing is asked or handed over in words; it comes last.
+
+        A handover goes before a question. The other questions wait for their turn; other handovers stand, unannounced.
+        """
+        asking = [b for b in branches if b.plan.action in (Action.CLARIFY, Action.OPERATOR)]
+        if len(branches) == 1 or not asking:
+            return tuple(branches)
+        kept = next((b for b in reversed(asking) if b.plan.action is Action.OPERATOR), asking[-1])
+        rest = [b if b.plan.action is not Action.CLARIFY else self._unasked(turn, b) for b in branches if b is not kept]
+        return (*(replace(b, drafts=()) if b.plan.action is Action.OPERATOR else b for b in rest), kept)
+
+    def _unasked(self, turn: TurnInput, branch: Branch) -> Branch:
+        plan = Plan(Action.SILENCE, "other_device_first", rejected=((branch.plan.action.value, branch.plan.reason),))
+        return replace(branch, plan=plan, drafts=(), change=self.change_for(turn, branch.routing, branch.known, plan))
+
     async def _ask_graph(self, turn: TurnInput, known: Hypothesis) -> GraphFacts:
         """One round trip, and only where its answer can change what is said."""
         wish = known.appeal_type.value if known.appeal_type else None
-        if wish not in (AppealType.REPAIR, AppealType.STATUS, AppealType.WARRANTY, AppealType.PURCHASE):
+        # A device and its fault are a wish for a repair, whatever the talk began with (a card, a greeting, an address).
+        named = wish != AppealType.SELL and known.model is not None and bool(known.repair_types)
+        if not named and wish not in (AppealType.REPAIR, AppealType.STATUS, AppealType.WARRANTY, AppealType.PURCHASE):
             return _UNUSED
         now = self._clock.now()
         query = ContextQuery(
@@ -232,6 +246,15 @@ class TurnEngine:
         return round((self._clock.monotonic() - began) * 1000, 3)
 
 
+def _without_taken(turn: TurnInput, branches: Sequence[Branch]) -> TurnInput:
+    """The turn for one more device: an appeal that another device of the same words has taken is not there for it.
+
+    But what a person has in hand stays in sight: more words to that person are no business of the bot.
+    """
+    taken = {b.change.appeal_id for b in branches if b.change is not None and b.change.control is Control.BOT}
+    return replace(turn, appeals=tuple(a for a in turn.appeals if a.appeal_id not in taken)) if taken else turn
+
+
 def _chose_appeal(turn: TurnInput) -> bool:
     """A chip of "which device do you mean?" was pressed."""
     chips = [read_chip(m.button_payload) for m in turn.messages if m.fresh]
@@ -250,8 +273,12 @@ def _silent() -> Branch:
 
 
 def _current(appeals: Sequence[AppealView]) -> AppealView | None:
-    """The open appeal touched last: whose question the client is probably answering."""
-    return next((a for a in appeals if a.closed_at is None), None)
+    """The open appeal touched last: whose question the client is probably answering.
+
+    Of those touched in one turn it is the one that was asked about: that came last.
+    """
+    open_ = [a for a in appeals if a.closed_at is None]
+    return max(open_, key=lambda a: (a.touched_at, a.expecting not in (None, _AGREEMENT)), default=None)
 
 
 def _muted(appeal: AppealView | None) -> bool:

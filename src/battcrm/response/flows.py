@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Final
 
-from battcrm.models.facts import AppealType
+from battcrm.models.facts import AppealType, Fact, Hypothesis
 from battcrm.models.situation import AppealStatus, AppealView, PastAppeal, Plan, Question
 from battcrm.response.case import Case
 from battcrm.response.generator import shop_facts
@@ -16,7 +16,7 @@ from battcrm.response.questions import next_field, plan_question, wish_options
 from battcrm.response.quoting import plan_price
 from battcrm.response.reasons import Reason, Rejection
 from battcrm.response.text import device_name, join_name, plain
-from battcrm.response.wording import topic_of
+from battcrm.response.wording import asks_service, topic_of
 
 _AT_WORK: Final = frozenset({AppealStatus.AGREED, AppealStatus.IN_REPAIR})
 _OPEN_TALK: Final = frozenset({AppealStatus.NEW, AppealStatus.COLLECTING, AppealStatus.QUOTED})
@@ -31,8 +31,10 @@ def by_routing(case: Case) -> Plan | None:
     routing = case.situation.routing
     if routing.action == "ask":
         return _ask_which(case)
-    if case.situation.reading.signals.greeting_only and (routing.action == "none" or _nothing_known(case)):
-        return case.answer(Reason.GREETING, "greeting")
+    # A greeting alone asks nothing of what was settled; while a question is open, the question comes again.
+    settled = _price_is_out(case) or case.status in _AT_WORK
+    if case.situation.reading.signals.greeting_only and (routing.action == "none" or settled or _nothing_known(case)):
+        return case.answer(Reason.GREETING, "greeting_again" if settled else "greeting")
     if routing.action == "none":
         return case.silence(Reason.NOTHING_TO_ANSWER)
     return None
@@ -67,7 +69,7 @@ def by_consent(case: Case) -> Plan | None:
     if _new_facts(case) and not _only_named_again(case):
         case.reject(what, Rejection.NEW_FACTS)
         return None
-    if case.status is not AppealStatus.QUOTED and appeal.expecting != "agreement":
+    if not (_price_is_out(case) or _declined_before(case)):
         case.reject(what, Rejection.NOT_ACTIVE_STATUS)
         settled = consent and case.status not in _OPEN_TALK and not case.learned
         return case.silence(Reason.NOTHING_TO_ANSWER) if settled else None
@@ -91,12 +93,29 @@ def _only_named_again(case: Case) -> bool:
     return same and {f.value for f in said.repair_types} <= {f.value for f in before.repair_types}
 
 
+def unchanged(case: Case) -> Plan | None:
+    """An edit that says what was said before: a typo put right is no second question."""
+    appeal = case.situation.appeal
+    if appeal is None or not case.fresh or any(m.kind != "edit" for m in case.fresh) or not _new_facts(case):
+        return None
+    same = {(name, f.value) for name, f in _facts(case.known)} == {(name, f.value) for name, f in _facts(appeal.known)}
+    return case.silence(Reason.NOTHING_TO_ANSWER) if same and not case.known.candidates else None
+
+
+def _facts(known: Hypothesis) -> Iterator[tuple[str, Fact]]:
+    for name in ("brand", "model", "part_owner"):
+        fact = getattr(known, name)
+        if fact is not None:
+            yield name, fact
+    yield from (("repair", fact) for fact in known.repair_types)
+
+
 def repair(case: Case) -> Plan:
     """Collect what the price depends on, then say it with its evidence."""
     if case.status in _AT_WORK:
-        return case.operator(Reason.AT_WORK)
+        return _stated(case) or case.operator(Reason.AT_WORK)
     if _price_is_out(case) and not _new_facts(case):
-        return case.operator(Reason.AFTER_QUOTE)
+        return _stated(case) or case.operator(Reason.AFTER_QUOTE)
     field = next_field(case)
     if field is not None:
         return not_understood(case) or plan_question(case, field)
@@ -107,6 +126,13 @@ def _price_is_out(case: Case) -> bool:
     """A price, or the offer of diagnostics instead of one, has been said and waits for a yes."""
     appeal = case.situation.appeal
     return case.status is AppealStatus.QUOTED or (appeal is not None and appeal.expecting == "agreement")
+
+
+def _declined_before(case: Case) -> bool:
+    """A price was said and refused, and the client has come back to it."""
+    appeal = case.situation.appeal
+    back = appeal is not None and appeal.status is AppealStatus.LOST and appeal.quoted_low is not None
+    return back and case.situation.routing.action == "reopen"
 
 
 def not_understood(case: Case) -> Plan | None:
@@ -194,16 +220,24 @@ def _digits(text: str) -> str:
 def info(case: Case) -> Plan:
     """A fact about the shop, only if the shop has stated it."""
     topic = topic_of(case.text)
-    facts = shop_facts(case.settings.shop, case.situation.shop, case.language)
-    if topic == "hours" and case.settings.hours.week:
-        return case.answer(Reason.INFO, "info_hours", week=_week(case))
-    if topic is not None and facts.get(topic):
-        return case.answer(Reason.INFO, f"info_{topic}")
-    wanted = case.situation.reading.main.device_class or case.known.device_class
+    stated = _stated(case)
+    if stated is not None:
+        return stated
+    # "Do you do these?" may leave the device out, if it asks that at all.
+    wanted = case.situation.reading.main.device_class or (case.known.device_class if asks_service(case.text) else None)
     if topic is None and wanted is not None and wanted in case.settings.shop.services:
         return case.answer(Reason.INFO, "info_services")
     case.reject(f"info_{topic or 'general'}", "no_such_fact")
     return case.operator(Reason.INFO_UNKNOWN)
+
+
+def _stated(case: Case) -> Plan | None:
+    """The answer to a question about the shop that the shop has stated; None if it is no such question."""
+    topic = topic_of(case.text)
+    if topic == "hours" and case.settings.hours.week:
+        return case.answer(Reason.INFO, "info_hours", week=_week(case))
+    facts = shop_facts(case.settings.shop, case.situation.shop, case.language)
+    return case.answer(Reason.INFO, f"info_{topic}") if topic is not None and facts.get(topic) else None
 
 
 def _week(case: Case) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from battcrm.kit.errors import Invalid
 from battcrm.models.situation import Action, AppealStatus, Plan, Situation
 from battcrm.response.case import Case
-from battcrm.response.flows import by_consent, by_routing, by_wish
+from battcrm.response.flows import by_consent, by_routing, by_wish, unchanged
 from battcrm.response.generator import TemplateComposer
 from battcrm.response.guards import GUARDS, is_speech
 from battcrm.response.loops import repeats
@@ -80,7 +80,7 @@ def _choose(case: Case) -> Plan:
         plan = guard(case)
         if plan is not None:
             return plan
-    return by_routing(case) or by_consent(case) or by_wish(case)
+    return by_routing(case) or by_consent(case) or unchanged(case) or by_wish(case)
 
 
 def _in_mode(case: Case, plan: Plan) -> Plan:

@@ -20,7 +20,8 @@ QUOTE: Final[dict[str, Any]] = {
     "labour_only": False, "sibling": None, "currency": "RUB", "basis": "repairs", "listed_at": NOW,
 }  # fmt: skip
 SAMPLES: Final[dict[str, dict[str, Any]]] = {
-    "greeting": {}, "ask_wish": {}, "ask_model": {"brand": "Apple"}, "ask_model_again": {}, "ask_model_options": {},
+    "greeting": {}, "greeting_again": {}, "ask_wish": {}, "ask_model": {"brand": "Apple"}, "ask_model_again": {},
+    "ask_model_options": {},
     "confirm_model": {}, "ask_repair": {}, "ask_repair_again": {}, "ask_part_owner": {}, "ask_order_number": {},
     "ask_which_appeal": {}, "ask_sell_model": {}, "ask_buy_model": {},
     "quote": {"quotes": [QUOTE], "own_part": False, "own_part_note": "Платите только за работу.", "unpriced": []},
