@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import asyncpg
 import structlog
 
 from battcrm.infra.postgres import Connection, Pool
@@ -94,7 +95,21 @@ async def _drop(connection: Connection, spec: Partitioned, now: datetime) -> lis
     dropped = []
     for row in await connection.fetch(_EXISTING, spec.table):
         found = re.search(r"_p(\d{8})$", row[0])
-        if found and found.group(1) < border:
-            await connection.execute(f"DROP TABLE IF EXISTS {row[0]}")
+        if found and found.group(1) < border and await _detach(connection, spec.table, row[0]):
             dropped.append(f"-{row[0]}")
     return dropped
+
+
+async def _detach(connection: Connection, table: str, name: str) -> bool:
+    """Detach and drop a partition. Whoever still reads it is waited for two seconds and no longer: behind our waiting
+    lock everybody else would wait too. The next hour tries again.
+    """
+    try:
+        async with connection.transaction():
+            await connection.execute("SET LOCAL lock_timeout = '2s' /* all tenants: DDL */")
+            await connection.execute(f"ALTER TABLE {table} DETACH PARTITION {name}")
+            await connection.execute(f"DROP TABLE {name}")
+    except (asyncpg.LockNotAvailableError, asyncpg.UndefinedTableError, asyncpg.DeadlockDetectedError) as error:
+        log.warning("partition.not_dropped", partition=name, error=type(error).__name__)
+        return False
+    return True
