@@ -6,14 +6,15 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
-from uuid import UUID
 
+import orjson
 import pytest
 
 from battcrm.devkit.faults.bench import Bench
 from battcrm.devkit.faults.messenger import event
 from battcrm.devkit.faults.pool import Fault
 from battcrm.infra.partitions import maintain
+from battcrm.transport.webchat.parse import parse as parse_web_chat
 from battcrm.workers.supervise import _FORGET, _SEEN_KEPT
 from tests.support.waiting import eventually
 
@@ -114,27 +115,9 @@ async def test_an_unstorable_key_is_stored_all_the_same(world: Bench, key: str) 
     assert await world.pool.fetchval("SELECT count(*) FROM inbox") == 1
 
 
-async def test_a_delivery_the_driver_refuses_fails_alone(world: Bench) -> None:
-    """The driver calls an argument of the wrong kind an interface error, as it does a closed connection."""
-    shop = await world.shop()
-    door = world.roles["door"].worker
-    odd = replace(shop.account, tenant_id=cast("Any", OddId(shop.account.tenant_id)))
-    calls = [
-        door.accept(account, [event("anna", f"m{n}", "x")], b"{}")
-        for n, account in enumerate([shop.account, odd, shop.account])
-    ]
-    first, bad, third = await asyncio.gather(*calls, return_exceptions=True)
-    assert (first, third) == (1, 1)
-    assert isinstance(bad, Exception)
-    assert await world.pool.fetchval("SELECT count(*) FROM inbox") == 2
+def test_the_web_chats_own_id_of_a_message_is_its_key() -> None:
+    def key(own: str) -> str:
+        body = orjson.dumps({"client_message_id": own, "visitor_id": "v1", "text": "hello"})
+        return parse_web_chat(body)[0].dedup_key
 
-
-class OddId:
-    """Has the bytes of an id for whoever looks first, and none for the driver."""
-
-    def __init__(self, real: UUID) -> None:
-        self._once = [real.bytes]
-
-    @property
-    def bytes(self) -> bytes:
-        return self._once.pop()
+    assert key("m1") == key("m1") != key("m2")

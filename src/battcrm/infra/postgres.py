@@ -47,14 +47,9 @@ _ANSWERED: Final = (
 )
 
 
-def is_away(error: BaseException) -> bool:
-    """Is it the database's fault? The driver's word for an argument that cannot be stored is one of UNAVAILABLE, too."""
-    return isinstance(error, UNAVAILABLE) and not isinstance(error, asyncpg.DataError)
-
-
 def is_cut(error: BaseException) -> bool:
     """Did no answer come, so that nobody can say whether the statement took effect?"""
-    return is_away(error) and not isinstance(error, _ANSWERED)
+    return isinstance(error, UNAVAILABLE) and not isinstance(error, _ANSWERED)
 
 
 async def open_pool(url: str, *, maximum: int = 10, minimum: int = 1, name: str = "battcrm") -> Pool:

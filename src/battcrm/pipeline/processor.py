@@ -12,7 +12,7 @@ import structlog
 from battcrm.events.outbox import append
 from battcrm.infra.due import ALL_BUCKETS, NO_TENANT
 from battcrm.infra.health import HEALTH
-from battcrm.infra.postgres import UNAVAILABLE, Connection, Pool, is_away, is_cut
+from battcrm.infra.postgres import UNAVAILABLE, Connection, Pool, is_cut
 from battcrm.infra.telemetry import METRICS
 from battcrm.infra.tracing import TRACING
 from battcrm.infra.wake import Wakeups
@@ -96,10 +96,9 @@ class Processor:
         else:
             try:
                 done = await self._normal_step()
-            except Exception as error:
-                if is_away(error):
-                    raise
-                # One row of the batch is bad; it is found by taking them singly.
+            except UNAVAILABLE:
+                raise
+            except Exception as error:  # noqa: BLE001 - one row of the batch is bad; find it by taking them singly
                 log.warning("processor.batch_failed", error=type(error).__name__, detail=str(error)[:200])
                 self._careful = True
                 return await self._careful_step()
@@ -167,12 +166,12 @@ class Processor:
             async with self._pool.acquire() as connection, connection.transaction():
                 taken = await connection.fetch(store.TAKE_THESE, *_keys(rows))
                 outcome = await self._process(connection, taken)
-        except Exception as error:
+        except UNAVAILABLE as error:
             # A connection that was lost says nothing about the rows: they are forgiven when the database is back.
             self._marked = self._marked if is_cut(error) else ()
-            if is_away(error):
-                raise
-            # The bad row is found among the singles.
+            raise
+        except Exception as error:  # noqa: BLE001 - the bad row is found among the singles
+            self._marked = ()
             log.warning("processor.row_failed", rows=len(rows), error=type(error).__name__, detail=str(error)[:200])
             return False
         self._marked, self._cuts = (), 0

@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from battcrm.infra.batcher import Batcher
-from battcrm.infra.postgres import UNAVAILABLE, Pool, columns, is_away, unavailable
+from battcrm.infra.postgres import UNAVAILABLE, Pool, columns, unavailable
 from battcrm.infra.tracing import TRACING
 from battcrm.infra.wake import Wakeups
 from battcrm.kit.clock import Clock
@@ -124,8 +124,6 @@ class Door:
         try:
             stored = await self._pool.fetch(_ACCEPT, *columns(ordered, 8), *columns(raws, 5))
         except UNAVAILABLE as error:
-            if not is_away(error):
-                raise
             return [unavailable(error)] * len(deliveries)
         fresh = {row[0]: row[1] for row in stored}
         if fresh:
