@@ -1,21 +1,51 @@
-"""Plays dialogue scripts on a database until one goes wrong: `python -m tools.breaks.child URL FOLDER [TITLE...]`.
+"""Plays dialogue scripts until one goes wrong: `python -m tools.breaks.child FOLDER`, one request a line on standard input.
 
-Titles are played first. The last line of standard output is JSON: {"played", "title", "wrong"}; title null = all right.
+A request is JSON: {"url": migrated database, "first": [titles played first]}. Its answer is one line of JSON:
+{"played", "title", "wrong"}; title null = all right, "error" = they could not be played.
+
+What breaks do not touch is loaded once; each request is played by a fork, which loads the rest as it is by then.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from battcrm.devkit.scripts.format import Script, load_scripts
-from battcrm.devkit.scripts.run import World, world
+if TYPE_CHECKING:
+    from battcrm.devkit.scripts.format import Script
+    from battcrm.devkit.scripts.run import World
 
 _AT_ONCE: Final = 8
+# Heavy to load, and below the layers that are broken.
+_PRELOADED: Final = (
+    "battcrm.extraction.dispatcher", "battcrm.extraction.llm_call", "battcrm.graph.context",
+    "battcrm.graph.pricing_source", "battcrm.infra.embedded", "battcrm.infra.http", "battcrm.infra.migrate",
+    "battcrm.infra.postgres", "battcrm.transport.accounts", "battcrm.transport.door", "battcrm.transport.sender",
+    "jinja2.sandbox",
+)  # fmt: skip
+BROKEN: Final = ("battcrm.pipeline", "battcrm.resolution", "battcrm.response", "battcrm.services", "battcrm.workers")
+"""Packages of which nothing may be loaded before the break is made."""
+
+
+def preload() -> None:
+    """Load what stays whole; RuntimeError when that loads what may be broken."""
+    for name in _PRELOADED:
+        importlib.import_module(name)
+    from battcrm.extraction.gazetteer.catalogue import Catalogue
+    from battcrm.extraction.normalise_morph import warm_up
+
+    Catalogue.load()
+    warm_up()
+    early = sorted(name for name in sys.modules if name.startswith(BROKEN))
+    if early:
+        raise RuntimeError(f"loaded too early: {', '.join(early)}")
 
 
 def ordered(scripts: Sequence[tuple[Path, Script]], first: Sequence[str]) -> list[tuple[Path, Script]]:
@@ -41,13 +71,35 @@ async def until_wrong(opened: World, scripts: Sequence[tuple[Path, Script]], alo
     return {"played": played, "title": None, "wrong": []}
 
 
-async def main(url: str, folder: str, *first: str) -> None:
-    """See the module."""
+async def _play(folder: str, url: str, first: Sequence[str]) -> dict[str, Any]:
+    from battcrm.devkit.scripts.format import load_scripts
+    from battcrm.devkit.scripts.run import world
+
     scripts = ordered(load_scripts(Path(folder)), first)
     async with world(url, at_once=_AT_ONCE) as opened:
-        found = await until_wrong(opened, scripts, len(first))
+        return await until_wrong(opened, scripts, len(first))
+
+
+def _answer(folder: str, request: dict[str, Any]) -> None:
+    """In the fork: play, answer, end."""
+    try:
+        found = asyncio.run(_play(folder, request["url"], request["first"]))
+    except Exception:  # noqa: BLE001 - whatever it is, the runner has to know that nothing was tried
+        found = {"error": traceback.format_exc()[-600:]}
     sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def main(folder: str) -> None:
+    """See the module."""
+    preload()
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            _answer(folder, json.loads(line))
+            os._exit(0)
+        os.waitpid(child, 0)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    main(sys.argv[1])

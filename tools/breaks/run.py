@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -23,6 +21,7 @@ from battcrm.infra.migrate import upgrade
 from battcrm.infra.partitions import maintain
 from battcrm.infra.postgres import open_pool
 from tools.breaks.listed import ROOT, Break
+from tools.breaks.players import Players, environment
 from tools.breaks.tree import broken, copied
 
 SCRIPTS: Final = Path("tests/dialogues")
@@ -66,13 +65,13 @@ async def attempt_all(
     until = time.monotonic() + seconds
 
     async def work(url: str, number: int, tree: Path) -> None:
-        while not waiting.empty():
-            one = waiting.get_nowait()
-            trial = Trial(one, Verdict.BAD, detail="no time left")
-            if time.monotonic() < until:
-                trial = await _attempt(one, url, f"breaks_{number}", tree)
-            trials[one.name] = trial
-            report(trial)
+        async with _Bench(url, f"breaks_{number}", tree) as bench:
+            while not waiting.empty():
+                one = waiting.get_nowait()
+                in_time = time.monotonic() < until
+                trial = await bench.attempt(one) if in_time else Trial(one, Verdict.BAD, detail="no time left")
+                trials[one.name] = trial
+                report(trial)
 
     with ExitStack() as stack:
         trees = [stack.enter_context(copied()) for _ in range(processes)]
@@ -111,29 +110,45 @@ async def _say(url: str, statement: str) -> None:
         await pool.close()
 
 
-async def _attempt(one: Break, url: str, database: str, tree: Path) -> Trial:
-    began = time.monotonic()
-    try:
-        with broken(one, tree):
-            verdict, noticed, detail = await (_tests(one, tree) if one.tests else _scripts(one, url, database, tree))
-    except (ValueError, OSError) as error:
-        verdict, noticed, detail = Verdict.BAD, "", str(error)
-    return Trial(one, verdict, noticed, detail, time.monotonic() - began)
+class _Bench:
+    """A tree with a player and a database; breaks are tried on it one after another."""
 
+    def __init__(self, url: str, database: str, tree: Path) -> None:
+        self._url, self._database, self._tree = url, database, tree
+        self._players = Players(tree, tree / SCRIPTS)
+        self._clean = False
 
-async def _scripts(one: Break, url: str, database: str, tree: Path) -> tuple[Verdict, str, str]:
-    await _say(url, _DROP.format(database))
-    await _say(url, _MAKE.format(database, _TEMPLATE))
-    first = [one.caught_by] if one.caught_by else []
-    code, out, err = await _python(tree, "-m", "tools.breaks.child", _named(url, database), str(tree / SCRIPTS), *first)
-    if code is None:
-        return Verdict.CAUGHT, "(nothing came to an end)", f"{EACH:g} s"
-    if code:
-        return Verdict.BAD, "", _tail(err)
-    found = json.loads(out.strip().splitlines()[-1])
-    if found["title"] is None:
-        return Verdict.SURVIVED, "", f"{found['played']} scripts"
-    return Verdict.CAUGHT, found["title"], "; ".join(found["wrong"])
+    async def __aenter__(self) -> _Bench:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._players.stop()
+
+    async def attempt(self, one: Break) -> Trial:
+        """Make the break, see who notices, take it back."""
+        began = time.monotonic()
+        try:
+            with broken(one, self._tree):
+                verdict, noticed, detail = await (_tests(one, self._tree) if one.tests else self._scripts(one))
+        except (ValueError, OSError) as error:
+            verdict, noticed, detail = Verdict.BAD, "", str(error)
+        return Trial(one, verdict, noticed, detail, time.monotonic() - began)
+
+    async def _scripts(self, one: Break) -> tuple[Verdict, str, str]:
+        if not self._clean:
+            await _say(self._url, _DROP.format(self._database))
+            await _say(self._url, _MAKE.format(self._database, _TEMPLATE))
+        first = [one.caught_by] if one.caught_by else []
+        found = await self._players.play(_named(self._url, self._database), first, EACH)
+        # Shops do not touch each other; what was stopped in the middle of a script may.
+        self._clean = found is not None and "error" not in found
+        if found is None:
+            return Verdict.CAUGHT, "(nothing came to an end)", f"{EACH:g} s"
+        if "error" in found:
+            return Verdict.BAD, "", _tail(found["error"])
+        if found["title"] is None:
+            return Verdict.SURVIVED, "", f"{found['played']} scripts"
+        return Verdict.CAUGHT, found["title"], "; ".join(found["wrong"])
 
 
 async def _tests(one: Break, tree: Path) -> tuple[Verdict, str, str]:
@@ -148,7 +163,7 @@ async def _tests(one: Break, tree: Path) -> tuple[Verdict, str, str]:
 
 async def _python(tree: Path, *arguments: str) -> tuple[int | None, str, str]:
     """Exit code (None: stopped after EACH seconds), standard output and error of Python in the tree."""
-    env = {**os.environ, "PYTHONPATH": f"{tree / 'src'}{os.pathsep}{tree}", "PYTHONDONTWRITEBYTECODE": "1"}
+    env = environment(tree)
     pipe = asyncio.subprocess.PIPE
     child = await asyncio.create_subprocess_exec(
         sys.executable, *arguments, cwd=tree, env=env, stdout=pipe, stderr=pipe

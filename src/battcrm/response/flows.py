@@ -80,7 +80,8 @@ def by_consent(case: Case) -> Plan | None:
 
 def _new_facts(case: Case) -> bool:
     said = case.situation.reading.main
-    return bool(said.model or said.repair_types or said.part_owner or said.candidates)
+    corrected = case.situation.reading.signals.correction and said.brand is not None
+    return bool(said.model or said.repair_types or said.part_owner or said.candidates or corrected)
 
 
 def _only_named_again(case: Case) -> bool:

@@ -185,7 +185,8 @@ def read_scripts(text: str, name: str = "script") -> tuple[Script, ...]:
         document = yaml.load(text, Loader=_LOADER)  # noqa: S506 - both loaders make plain values only
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"{name}:{mark.line + 1}" if mark else name
+        line = min(mark.line + 1, len(text.splitlines())) if mark else 0
+        where = f"{name}:{line}" if line else name
         raise Invalid(f"{where}: not YAML: {getattr(error, 'problem', error)}", field="path") from error
     try:
         return ScriptFile.model_validate(document).scripts
