@@ -37,6 +37,8 @@ COMMANDS: Final[dict[str, Entry]] = {
     "status": Entry("battcrm.cli.servers:status", "Show the local servers."),
     "doctor": Entry("battcrm.cli.doctor:doctor", "Check this installation and say how to mend it."),
     "migrate": Entry("battcrm.cli.migrate:migrate", "Bring the database to the newest schema."),
+    "backup": Entry("battcrm.cli.backup:backup", "Write database, media and key to one file."),
+    "restore": Entry("battcrm.cli.backup:restore", "Bring an installation back to a backup."),
     "run": Entry("battcrm.cli.run:run", "Run one role, or all of them in one process."),
     "top": Entry("battcrm.cli.top:top", "Watch rates, queues, errors, cost, processes and tenants live."),
     "tenant": Entry("battcrm.cli.tenant:app", "Tenants and their configuration."),
