@@ -44,7 +44,7 @@ async def session(graph: GraphServer, bolt: Graph) -> AsyncIterator[neo4j.AsyncS
 
 
 async def explained(session: neo4j.AsyncSession, text: str) -> Any:
-    result = await session.run("EXPLAIN " + text, PARAMETERS)  # type: ignore[arg-type]
+    result = await session.run("EXPLAIN " + text, PARAMETERS)
     return (await result.consume()).plan
 
 

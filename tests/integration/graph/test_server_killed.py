@@ -33,7 +33,6 @@ from tests.integration.events.conftest import World, running, until, world  # no
 from tests.support.graph_rows import NOW, Rows
 
 GRAPH = frozenset({"graph"})
-DEADLINE = 0.15
 
 
 @dataclass
@@ -90,28 +89,47 @@ async def killed_half_way(server: Server, bolt: Graph, rows: Rows) -> None:
         await bolt.transact(work, deadline=5.0)
 
 
-async def test_turns_go_on_and_the_graph_is_right_again_after_a_kill(
-    world: World,  # noqa: F811 - the fixture
-    server: Server,
-) -> None:
-    tenant = await world.tenant()
-    rows, bolt = Rows(world.pool, tenant), server.open()
-    await migrate(bolt)
-    projector = Projector(Stored(world.pool), bolt)
-    checker = Checker(Stored(world.pool), bolt, projector)
-    registry = HandlerRegistry()
-    follow(registry, projector, SystemClock())
-    reader = GraphContextReader(bolt, PostgresPricing(world.pool, deadline=20.0), SystemClock(), deadline=DEADLINE)
+@dataclass
+class Shop:
+    """Visits of new clients, as rows with their events."""
 
-    async def visit(number: int) -> UUID:
-        client = await rows.client()
-        appeal, repair = await rows.appeal(client, number), await rows.repair(client_id=client)
-        await world.happen(
+    world: World
+    rows: Rows
+
+    async def visit(self, number: int) -> UUID:
+        tenant, client = self.rows.tenant_id, await self.rows.client()
+        appeal, repair = await self.rows.appeal(client, number), await self.rows.repair(client_id=client)
+        await self.world.happen(
             ClientCreated(tenant, client, 1),
             AppealCreated(tenant, client, appeal, 1),
             RepairRecorded(tenant, client, repair, 1),
         )
         return client
+
+
+async def turns_go_on(shop: Shop, reader: GraphContextReader, client: UUID) -> None:
+    """Eight visits while the graph is away, each with a price and without history."""
+    asked = ContextQuery(shop.rows.tenant_id, client, "Apple", "iPhone 13", ("screen",), None, NOW)
+    for number in range(6, 14):
+        await shop.visit(number)
+        facts = await reader.fetch(asked)
+        assert facts.unavailable is not None
+        assert facts.unavailable.startswith("graph: ")
+        assert facts.quotes[0].refusal is None
+
+
+async def test_the_graph_is_right_again_after_a_kill(
+    world: World,  # noqa: F811 - the fixture
+    server: Server,
+) -> None:
+    shop, bolt = Shop(world, Rows(world.pool, await world.tenant())), server.open()
+    tenant = shop.rows.tenant_id
+    await migrate(bolt)
+    projector = Projector(Stored(world.pool), bolt)
+    checker = Checker(Stored(world.pool), bolt, projector)
+    registry = HandlerRegistry()
+    follow(registry, projector, SystemClock())
+    prices = PostgresPricing(world.pool, deadline=20.0)
 
     async def right() -> bool:
         return await drift(checker, tenant) == 0
@@ -119,16 +137,10 @@ async def test_turns_go_on_and_the_graph_is_right_again_after_a_kill(
     try:
         async with running(world.relay(), world.processor(registry)):
             await until(lambda: world.ready("graph"), what="registered")
-            for number in range(1, 6):
-                client = await visit(number)
+            clients = [await shop.visit(number) for number in range(1, 6)]
             await until(right, what="all five visits projected", timeout=120)
-            await killed_half_way(server, bolt, rows)
-            for number in range(6, 14):
-                await visit(number)
-                facts = await reader.fetch(ContextQuery(tenant, client, "Apple", "iPhone 13", ("screen",), None, NOW))
-                assert facts.unavailable is not None
-                assert facts.unavailable.startswith("graph: ")
-                assert facts.quotes[0].refusal is None
+            await killed_half_way(server, bolt, shop.rows)
+            await turns_go_on(shop, GraphContextReader(bolt, prices, SystemClock(), deadline=0.15), clients[0])
             assert await drift(checker, tenant) is None
             await server.back()
             await until(right, what="zero drift after the return", timeout=120)

@@ -39,7 +39,8 @@ async def imported_twice(database: str, path: Path, lines: int) -> None:
     clock = ManualClock(NOW)
     reading = Reading(Catalogue.load().resolve, ZoneInfo("Europe/Moscow"), NOW, NOW)
     pool: asyncpg.Pool = await open_pool(database, maximum=2)
-    tenant, seen = uuid4(), []
+    tenant = uuid4()
+    seen: list[int] = []
     try:
         imports = Imports(pool, clock, IdFactory(clock))
         first = await imports.run(tenant, read_prices(path, {}, reading), source="file", progress=seen.append)

@@ -25,7 +25,7 @@ def test_a_missing_program_is_named_with_a_remedy(monkeypatch: pytest.MonkeyPatc
     )
     for command, arguments, name in calls:
         with pytest.raises(Invalid) as caught:
-            command(*arguments)  # type: ignore[operator]
+            command(*arguments)
         assert (caught.value.field, bool(caught.value.remedy)) == (name, True)
 
 

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -49,14 +49,15 @@ class Outage:
 
 async def interrupt(bench: Bench, pool: Pool, seconds: float, progress: Progress) -> Outage:
     """Kill the graph server, start it again on its data `seconds` later, and wait until `graph check` finds nothing."""
+    clock = SystemClock()
     await asyncio.sleep(BEFORE)
-    died = datetime.now(UTC)
+    died = clock.now()
     for process in listening_on(urlsplit(bench.servers.neo4j_url).port):
         process.kill()
     progress(f"the graph server is away for {seconds:g} s", 0.0)
     await asyncio.sleep(seconds)
     await embedded.start(bench.servers.home, which=frozenset({"graph"}))
-    outage = Outage(died, datetime.now(UTC))
+    outage = Outage(died, clock.now())
     began = time.monotonic()
     progress("the graph server is back", 0.0)
     while time.monotonic() - began < _LIMIT:
