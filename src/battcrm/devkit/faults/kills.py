@@ -1,23 +1,28 @@
-"""`kill -9` under load: every role in its own process, killed at random moments and started again."""
+"""`kill -9` under load: every role in its own process, killed at random moments and started again; in between the
+servers themselves die, stop, or lose what they know."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import signal
 import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
+import psutil
 from redis.asyncio import Redis
 
 from battcrm.devkit.bench import accounting, plan
 from battcrm.devkit.bench.runner import received_log
 from battcrm.devkit.bench.seed import SECRET
 from battcrm.devkit.bench.world import Bench, Shape, world
-from battcrm.infra.postgres import Pool, open_pool
+from battcrm.infra import embedded
+from battcrm.infra.postgres import UNAVAILABLE, Pool, open_pool
 from battcrm.kit.clock import SystemClock
 from battcrm.kit.errors import Permanent
 
@@ -61,10 +66,11 @@ class Assault:
 
 @dataclass
 class Outcome:
-    """PROTOCOL K after the assault. `in_flight` bounds `verdict.unknown`."""
+    """PROTOCOL K after the assault. `in_flight` bounds `verdict.unknown`; `faults` counts what befell the servers."""
 
     verdict: accounting.Verdict
     kills: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, int] = field(default_factory=dict)
     in_flight: int = 0
     waiting: int = 0
     dead_letters: int = 0
@@ -91,6 +97,14 @@ class _Assault:
         self._clock = SystemClock()
         self._rng = random.Random(options.seed)
         self._kills = dict.fromkeys(VICTIMS, 0)
+        self._faults = {
+            "redis wiped": self._wipe_redis,
+            "valkey killed": self._kill_valkey,
+            "connections cut": self._break_connections,
+            "postgres stopped fast": lambda: self._stop_postgres(signal.SIGINT),
+            "postgres stopped at once": lambda: self._stop_postgres(signal.SIGQUIT),
+        }
+        self._befell = dict.fromkeys(self._faults, 0)
         self._in_flight = 0
 
     async def run(self, calls: list[plan.Call]) -> Outcome:
@@ -104,13 +118,20 @@ class _Assault:
         for number in range(self._options.kills):
             await asyncio.sleep(self._rng.uniform(0.3, 1.7) * self._options.pause)
             await self._kill(list(VICTIMS)[number % len(VICTIMS)])
-            if number == self._options.kills // 3:
-                await self._wipe_redis()
-            if number == self._options.kills // 2:
-                await self._break_connections()
+            if number % self._every == self._every - 1:
+                await self._befall(list(self._faults)[number // self._every % len(self._faults)])
         await generator.wait()
         waiting = await self._drain()
         return await self._count(calls, waiting)
+
+    @property
+    def _every(self) -> int:
+        """So many kills between two faults of servers: each comes at least once, and the last kills come after it."""
+        return max(2, min(10, self._options.kills // (len(self._faults) + 1)))
+
+    async def _befall(self, fault: str) -> None:
+        await self._faults[fault]()
+        self._befell[fault] += 1
 
     async def _start(self, name: str) -> None:
         command = str(Path(sys.executable).parent / "battcrm")
@@ -127,18 +148,51 @@ class _Assault:
         await process.wait()
         self._kills[name] += 1
         if name == "out":
-            self._in_flight += await self._pool.fetchval(_IN_FLIGHT)
+            await self._note_in_flight()
         if name in _EXPIRE:
-            await self._pool.execute(_EXPIRE[name], self._clock.now())
+            await self._ask(_EXPIRE[name], self._clock.now())
         await self._start(name)
 
     async def _wipe_redis(self) -> None:
         async with Redis.from_url(self._bench.servers.redis_url) as client:
             await client.flushall()
 
+    async def _kill_valkey(self) -> None:
+        """What the last second brought is not on disk, streams and groups are older than the consumers think."""
+        await self._end_server("redis", await self._pid_of("redis"), signal.SIGKILL)
+
+    async def _stop_postgres(self, how: signal.Signals) -> None:
+        """SIGINT: sessions are cut, a checkpoint is written. SIGQUIT: no farewell, the log is read again at the start."""
+        await self._note_in_flight()
+        lock = self._bench.servers.home / "postgres" / "data" / "postmaster.pid"
+        await self._end_server("postgres", int(lock.read_text().split("\n", 1)[0]), how)
+        await self._note_in_flight()
+
+    async def _end_server(self, name: str, pid: int, how: signal.Signals) -> None:
+        """End it and start it again on its data and port. While it is away the load goes on."""
+        os.kill(pid, how)
+        while _lives(pid):  # noqa: ASYNC110 - no child of ours
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(self._rng.uniform(0.0, 1.0))
+        await embedded.start(self._bench.servers.home, which=frozenset({name}))
+
+    async def _pid_of(self, name: str) -> int:
+        return next(s.pid for s in await embedded.status(self._bench.servers.home) if s.name == name)
+
+    async def _note_in_flight(self) -> None:
+        self._in_flight += await self._ask(_IN_FLIGHT)
+
+    async def _ask(self, statement: str, *arguments: Any) -> Any:
+        """The answer's first value; asked again while the connection is one of those that were cut."""
+        while True:
+            try:
+                return await self._pool.fetchval(statement, *arguments)
+            except UNAVAILABLE:
+                await asyncio.sleep(0.05)
+
     async def _break_connections(self) -> None:
-        self._in_flight += await self._pool.fetchval(_IN_FLIGHT)
-        await self._pool.fetchval(_BREAK)
+        await self._note_in_flight()
+        await self._ask(_BREAK)
 
     async def _generate(self, calls: list[plan.Call]) -> asyncio.subprocess.Process:
         plan.save(calls, self._folder / "plan.json")
@@ -159,7 +213,7 @@ class _Assault:
         """Rows that still wait when nothing moves any more, at most `drain` seconds later."""
         until = time.monotonic() + self._options.drain
         while time.monotonic() < until:
-            waiting: int = await self._pool.fetchval(_SETTLED)
+            waiting: int = await self._ask(_SETTLED)
             if waiting == 0:
                 return 0
             await asyncio.sleep(0.3)
@@ -171,4 +225,11 @@ class _Assault:
         tables = await accounting.read_tables(self._pool)
         verdict = accounting.judge(accounting.Evidence(calls, self._bench.shops, log, received, *tables))
         dead = await self._pool.fetchval("SELECT count(*) FROM dead_letter WHERE tenant_id IS NOT NULL")
-        return Outcome(verdict, self._kills, self._in_flight, waiting, dead)
+        return Outcome(verdict, self._kills, self._befell, self._in_flight, waiting, dead)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
