@@ -11,6 +11,7 @@ from pydantic import Field
 from battcrm.models.config import SECTIONS, Section
 
 EXTRACTION: Final = "extraction"
+WORDING: Final = "wording"
 
 
 @dataclass(slots=True)

@@ -63,6 +63,12 @@ class TurnMessage:
     appeal_id: UUID | None = None
     author: str = "client"  # client | bot | operator | automation | platform
     ack_ref: str | None = None
+    plain: str | None = None  # of a message of ours that a model had worded: what the template said
+
+    @property
+    def wording(self) -> str:
+        """What tells two answers of ours apart: the template's words, however they were said."""
+        return self.plain or self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +278,7 @@ class Draft:
 
     text: str
     buttons: tuple[tuple[OutButton, ...], ...] = ()
+    plain: str | None = None  # the template's own words, where a model said them in others
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,12 +61,13 @@ _PAUSE: Final = """
 UPDATE appeal SET control = $3, control_until = $4, version = version + 1
 WHERE tenant_id = $1 AND appeal_id = $2 RETURNING client_id, version
 """
-# Without a moment whatever the bot may not speak in comes back, else what was promised until then.
+# Without a moment what is in human hands comes back, and the one appeal that is meant; else what was promised until then.
 _RETURN: Final = """
 WITH before AS (
   SELECT appeal_id, control FROM appeal
   WHERE tenant_id = $1 AND client_id = $2 AND status = ANY($3)
-    AND (($5::timestamptz IS NULL AND control <> 'bot') OR (control IN ('human', 'paused') AND control_until <= $5))
+    AND (($5::timestamptz IS NULL AND (control = 'human' OR (appeal_id = $6 AND control <> 'bot')))
+         OR (control IN ('human', 'paused') AND control_until <= $5))
   ORDER BY appeal_id FOR UPDATE
 )
 UPDATE appeal a SET control = 'bot', control_until = NULL, version = a.version + 1, touched_at = $4
@@ -175,14 +176,22 @@ async def _schedule(
 
 
 async def return_control(
-    connection: Connection, tenant_id: UUID, dialog: Any, now: datetime, *, reason: str, promised_by: datetime | None
+    connection: Connection,
+    tenant_id: UUID,
+    dialog: Any,
+    now: datetime,
+    *,
+    reason: str,
+    promised_by: datetime | None,
+    appeal_id: UUID | None = None,
 ) -> list[Event]:
     """Give the client's appeals and chat back to the bot; if the last word is the client's, the client becomes due.
 
-    `dialog` is a row of `lock_dialog`. `promised_by` limits it to what was promised to the human until then.
+    `dialog` is a row of `lock_dialog`. `promised_by` limits it to what was promised to the human until then;
+    without it `appeal_id` comes back too where the bot was paused or off.
     """
     client_id: UUID = dialog["client_id"]
-    rows = await connection.fetch(_RETURN, tenant_id, client_id, list(OPEN), now, promised_by)
+    rows = await connection.fetch(_RETURN, tenant_id, client_id, list(OPEN), now, promised_by, appeal_id)
     talked = dialog["human_until"] is not None and (promised_by is None or dialog["human_until"] <= promised_by)
     if talked:
         await connection.execute(_TALKS, tenant_id, dialog["dialog_id"], None)

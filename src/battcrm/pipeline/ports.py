@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
+from battcrm.models.calls import CallScope
 from battcrm.models.facts import Completion, Hypothesis, Reading
 from battcrm.models.situation import (
     AppealView,
@@ -76,4 +77,14 @@ class Composer(Protocol):
 
     def compose(self, plan: Plan, situation: Situation, settings: Any) -> tuple[Draft, ...]:
         """Rendered, size-checked texts in the client's language; empty for silence."""
+        ...
+
+
+class Writer(Protocol):
+    """Says composed texts in a model's words, where the tenant wants that."""
+
+    async def write(
+        self, plan: Plan, situation: Situation, settings: Any, drafts: tuple[Draft, ...], scope: CallScope
+    ) -> tuple[tuple[Draft, ...], tuple[str, ...]]:
+        """The drafts to send and what happened, for the decision record. Never raises on provider failure."""
         ...

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from battcrm.kit.clock import Clock
 from battcrm.kit.ids import IdFactory
+from battcrm.models.calls import WORDING, CallScope
 from battcrm.models.config import Section, TenantConfig
 from battcrm.models.facts import AppealType, Completion, Hypothesis, Reading
 from battcrm.models.situation import (
@@ -35,6 +36,7 @@ from battcrm.pipeline.ports import (
     GraphContext,
     ReadingContext,
     ResponseRouter,
+    Writer,
 )
 from battcrm.pipeline.turn_types import AppealChange, Branch, TurnInput, TurnOutcome
 
@@ -62,6 +64,7 @@ class Layers:
     response_settings: type[Section]
     channel_view: ChannelViews
     query_limits: Callable[[TenantConfig], Mapping[str, int]]
+    writer: Writer | None = None
 
 
 class TurnEngine:
@@ -140,8 +143,27 @@ class TurnEngine:
         settings = turn.tenancy.config.section(self._layers.response_settings)
         plan = self._layers.responder.decide(situation, settings)
         drafts = self._layers.composer.compose(plan, situation, settings)
+        drafts = await self._worded(turn, plan, situation, drafts, outcome)
         change = appeal_change(self._ids, routing, turn.appeals, known, plan)
         return Branch(routing, reading, known, change, graph, plan, drafts)
+
+    async def _worded(
+        self, turn: TurnInput, plan: Plan, situation: Situation, drafts: tuple[Draft, ...], outcome: TurnOutcome
+    ) -> tuple[Draft, ...]:
+        """The texts in a model's words, where the tenant wants that and the model kept to what was given."""
+        if self._layers.writer is None or not drafts:
+            return drafts
+        began = self._clock.monotonic()
+        scope = CallScope(turn.dialog.tenant_id, outcome.turn_id, purpose=WORDING)
+        settings = turn.tenancy.config.section(self._layers.response_settings)
+        written, steps = await self._layers.writer.write(plan, situation, settings, drafts, scope)
+        if steps:
+            outcome.timings["wording_ms"] = outcome.timings.get("wording_ms", 0.0) + self._since(began)
+            outcome.timings["provider_ms"] = outcome.timings.get("provider_ms", 0.0) + scope.report.provider_ms
+            outcome.model_calls += scope.report.calls
+            outcome.model_steps = (*outcome.model_steps, *scope.report.steps, *steps)
+            outcome.cost_microrub += scope.report.cost_microrub
+        return written
 
     def _one_question(self, turn: TurnInput, branches: Sequence[Branch]) -> tuple[Branch, ...]:
         """Every device is answered, but only one thing is asked or handed over in words; it comes last.
@@ -213,7 +235,7 @@ class TurnEngine:
             known=known,
             graph=graph,
             bot_turns_recent=sum(1 for m in spoken if now - m.at < _LOOP_WINDOW),
-            last_bot_texts=tuple(m.text for m in spoken[-3:] if now - m.at < _SAME_TALK),
+            last_bot_texts=tuple(m.wording for m in spoken[-3:] if now - m.at < _SAME_TALK),
             model_failed=completion.failed if completion else None,
             shop={"name": turn.tenancy.name},
         )

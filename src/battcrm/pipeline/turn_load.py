@@ -221,4 +221,5 @@ def _message(row: Any, dialog: DialogView, appeal_id: UUID | None) -> TurnMessag
         appeal_id=appeal_id,
         author=row["author"],
         ack_ref=button.get("ack_ref"),
+        plain=content.get("plain"),
     )

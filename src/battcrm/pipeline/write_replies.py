@@ -143,11 +143,16 @@ class Replies:
                 view.identity_id,
                 locked["last_seq"] + part + 1,
                 draft.text,
-                {"buttons": buttons} if buttons else {},
+                _content(draft, buttons),
                 branch.change.appeal_id if branch.change else None,
                 outgoing_id,
             )
         )
+
+
+def _content(draft: Draft, buttons: list[list[dict[str, Any]]]) -> dict[str, Any]:
+    content: dict[str, Any] = {"buttons": buttons} if buttons else {}
+    return content if draft.plain is None else {**content, "plain": draft.plain}
 
 
 def _effect(branch: Branch) -> dict[str, Any]:

@@ -20,6 +20,7 @@ RULES: Final = (
     rules.by_button,
     rules.by_reply,
     rules.by_edit,
+    passing.by_operators_word,
     rules.not_about_an_appeal,
     rules.by_chosen_appeal,
     rules.by_order_number,

@@ -20,13 +20,19 @@ _ORDINALS: Final = (
 # A number after these is a time or an amount; before these it counts something.
 _BEFORE: Final = frozenset(["в", "к", "до", "после", "за", "через", "от", "около", "часов", "at", "by", "in", "till"])
 _AFTER: Final = re.compile(
-    r"(?:час|ч|мин|дн|день|дня|сут|недел|месяц|руб|р|тыс|к|шт|раз|процент|год|лет|числ|h|hours?|days?|k)\.?$",
+    r"(?:(?:час|мин|дн|день|дня|сут|недел|месяц|руб|тыс|шт|раз|процент|год|лет|числ|hour|day)\w*|[чркhk])$",
     re.IGNORECASE,
 )
 _OTHER: Final = re.compile(
     r"(?:втор(?:ой|ая|ое|ого|ую|ом)|друг(?:ой|ая|ое|ого|ую|ом)|the other|the second)", re.IGNORECASE
 )
 _FIRST: Final = re.compile(r"перв(?:ый|ая|ое|ого|ую|ом)|the first", re.IGNORECASE)
+
+
+def by_operators_word(view: View) -> Routing | None:
+    """Words that are read again stay in their appeal once a person has named its device, whatever they name."""
+    appeal = view.settled_appeal()
+    return existing(appeal, Why.SETTLED, 0.97) if appeal is not None else None
 
 
 def by_number_of_model(view: View) -> Routing | None:

@@ -43,6 +43,7 @@ class Why(StrEnum):
     ONLY_OPEN = "only_open"
     NEW_REPAIR = "new_repair"
     NEW_WISH = "new_wish"
+    SETTLED = "settled_by_operator"
     MENTION = "mentioned_in_passing"
     REPAIR = "repair_mention"
     REPAIR_CLASS = "repair_fits_device"

@@ -132,6 +132,13 @@ class View:
                 return next((a for a in (*self.open, *self.closed) if a.appeal_id == target.appeal_id), None)
         return None
 
+    def settled_appeal(self) -> AppealView | None:
+        """The open appeal all fresh words were in already, when a person has named its device."""
+        ids = {m.appeal_id for m in self.fresh}
+        found = next((a for a in self.open if ids == {a.appeal_id}), None)
+        facts = (found.known.brand, found.known.model) if found is not None else ()
+        return found if any(fact is not None and fact.locked for fact in facts) else None
+
     def edited_appeal(self) -> AppealView | None:
         """The open appeal of the message that was changed, when nothing but edits is fresh."""
         if not self.fresh or any(m.kind != "edit" for m in self.fresh):

@@ -54,6 +54,11 @@ class Hours(BaseModel):
     special: dict[date, tuple[Span, ...]] = Field(default_factory=dict)
     answer_minutes: int | None = Field(default=None, ge=1, le=1440)
 
+    @property
+    def known(self) -> bool:
+        """Whether the shop has said when it works."""
+        return bool(self.week or self.special)
+
     def spans(self, day: date) -> list[tuple[int, int]]:
         """Open spans of a calendar day, sorted, in minutes."""
         if day in self.special:
@@ -74,7 +79,7 @@ class Presence:
 
 def presence(hours: Hours, now: datetime, timezone: str) -> Presence:
     """Whether the shop is open at `now` and, if not, when it opens next (None if not within 30 days)."""
-    if not hours.week and not hours.special:
+    if not hours.known:
         return Presence(False, False, None)
     local = now.astimezone(zone(timezone))
     minute = local.hour * 60 + local.minute
@@ -94,7 +99,7 @@ def after_working(hours: Hours, since: datetime, span: timedelta, timezone: str)
 
     A shop that does not open within 30 days is taken to work around the clock from then on.
     """
-    if not hours.week and not hours.special:
+    if not hours.known:
         return since + span
     local, left = since.astimezone(zone(timezone)), span
     for ahead in range(_HORIZON_DAYS + 1):

@@ -53,7 +53,7 @@ class RuleResponseRouter:
         since = case.situation.now - _TOLD
         own = [m for m in case.situation.messages if m.author == "bot" and m.direction == "out" and m.at >= since]
         appeal = case.situation.appeal
-        told = [m.text for m in own if appeal is not None and m.appeal_id == appeal.appeal_id]
+        told = [m.wording for m in own if appeal is not None and m.appeal_id == appeal.appeal_id]
         drafts = self._composer.compose(plan, case.situation, case.settings) if told else ()
         return replace(plan, template=None) if any(repeats(drafts, [text]) for text in told) else plan
 

@@ -122,6 +122,9 @@ class ResponseSettings(Section):
     part_owner_prior: Share = 0.05
     min_question_value: float = Field(default=0.25, ge=0)
     answer_thanks: bool = True
+    written: bool = Field(
+        default=False, description="a model may reword the bot's texts; numbers and facts are checked"
+    )
     templates: dict[Language, dict[str, str]] = Field(default_factory=dict)
 
     @model_validator(mode="after")

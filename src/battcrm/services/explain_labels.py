@@ -106,6 +106,7 @@ ROUTES: Final[_Names] = {
     "only_open": ("единственное открытое", "the only open one"),
     "new_repair": ("новый ремонт", "a new repair"),
     "new_wish": ("новая просьба", "a new wish"),
+    "settled_by_operator": ("так решил оператор", "settled by an operator"),
     "mentioned_in_passing": ("назван между прочим", "mentioned in passing"),
     "repair_mention": ("назван ремонт", "a repair was named"),
     "repair_fits_device": ("ремонт подходит устройству", "the repair fits the device"),

@@ -99,8 +99,10 @@ class Operators(Desk):
     async def give_back(self, tenant_id: UUID, number: int) -> bool:
         """The bot speaks again, at once if the last word is the client's. False if it had control already."""
         now = self._clock.now()
-        async with self._acting(tenant_id, number) as (connection, _, dialog):
-            events = await return_control(connection, tenant_id, dialog, now, reason="returned", promised_by=None)
+        async with self._acting(tenant_id, number) as (connection, appeal, dialog):
+            events = await return_control(
+                connection, tenant_id, dialog, now, reason="returned", promised_by=None, appeal_id=appeal["appeal_id"]
+            )
             await append(connection, events, self._ids, now)
         self._wake(WAKE_TURNS, WAKE_RELAY)
         return bool(events)

@@ -177,6 +177,7 @@ class Corrections(Desk):
             after = next((e.after for e in made if isinstance(e, AppealStageChanged)), status)
             facts = (values_of(known) if not side.created else {}, values_of(side.known))
             changed.append(AppealChanged(side.row["number"], side.created, (status, after), facts))
+        await self._draft_again(work, [side.id for side in sides])
         await self._finish(work, source, changed, events)
         where = target.row["number"] if messages else None
         return Corrected(number, where, work.said, work.replies, work.facts, tuple(changed), preview)
@@ -302,6 +303,13 @@ class Corrections(Desk):
         if after != status:
             events.append(AppealStageChanged(*who, status, after))
         return events
+
+    async def _draft_again(self, work: _Work, appeals: Sequence[UUID]) -> None:
+        """Drafts about these appeals said what is no longer so: the bot drafts anew, from the corrected facts."""
+        run, tenant = work.connection, work.tenant_id
+        for row in await run.fetch(sql.OUTDATE, tenant, list(appeals), work.now):
+            await run.execute(sql.DUE, tenant, row["dialog_id"], row["from_seq"], work.now)
+            await run.execute(sql.DUE_WORK, tenant, work.client_id, work.now)
 
     async def _finish(
         self, work: _Work, source: _Side, changed: Sequence[AppealChanged], events: Sequence[Event]

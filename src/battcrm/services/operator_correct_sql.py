@@ -91,6 +91,23 @@ WHERE tenant_id = $1 AND appeal_id = $2 RETURNING version
 END_EPISODE: Final = """
 UPDATE episode SET ended_at = $3, reasons = array_append(reasons, 'moved') WHERE tenant_id = $1 AND episode_id = $2
 """
+# A draft that says what has been corrected is not said any more: what it answers is up for answering again.
+OUTDATE: Final = """
+WITH outdated AS (
+  UPDATE suggestion s SET state = 'outdated', decided_at = $3 FROM turn t
+  WHERE s.tenant_id = $1 AND s.appeal_id = ANY($2::uuid[]) AND s.state = 'open'
+    AND t.tenant_id = s.tenant_id AND t.turn_id = s.turn_id
+  RETURNING s.dialog_id, t.from_seq
+)
+SELECT dialog_id, min(from_seq) AS from_seq FROM outdated GROUP BY dialog_id
+"""
+DUE: Final = """
+UPDATE dialog SET due_at = $4, first_unanswered_at = coalesce(first_unanswered_at, $4),
+  answered_seq = least(answered_seq, $3) WHERE tenant_id = $1 AND dialog_id = $2
+"""
+DUE_WORK: Final = """
+UPDATE client_work SET due_at = least(coalesce(due_at, $3), $3) WHERE tenant_id = $1 AND client_id = $2
+"""
 NOTICE: Final = "UPDATE dialog SET version = version + 1 WHERE tenant_id = $1 AND dialog_id = ANY($2::uuid[])"
 RECORD: Final = """
 INSERT INTO decision (tenant_id, decision_id, client_id, dialog_id, appeal_id, action, reason, inputs, versions, created_at)

@@ -10,9 +10,9 @@ UPDATE episode e SET durable_at = e.ended_at + $2::interval FROM (
     AND ended_at <= $3 ORDER BY ended_at LIMIT $4 FOR UPDATE SKIP LOCKED
 ) d WHERE e.tenant_id = $1 AND e.episode_id = d.episode_id RETURNING e.episode_id
 """
-# Left alone while it was still being talked about: nobody closed it, and nobody came back.
+# Left alone while it was still being talked about: the client did not come back, or had been left to the people.
 ABANDONED: Final = """
-UPDATE episode e SET ended_at = $3, outcome = 'abandoned' FROM (
+UPDATE episode e SET ended_at = $3, outcome = CASE WHEN e.handed_at IS NULL THEN 'abandoned' ELSE 'handed_over' END FROM (
   SELECT o.episode_id FROM episode o
   JOIN appeal a ON a.tenant_id = o.tenant_id AND a.appeal_id = o.appeal_id AND a.episode_id = o.episode_id
   WHERE o.tenant_id = $1 AND o.ended_at IS NULL AND o.started_at <= $2 AND a.touched_at <= $2 AND a.closed_at IS NULL

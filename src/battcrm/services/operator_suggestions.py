@@ -112,10 +112,14 @@ class Suggestions(Desk):
     async def _check(self, connection: Connection, tenant_id: UUID, dialog: Any, draft: Any, *, anyway: bool) -> None:
         if not dialog["reachable"]:
             raise Conflict("the client has blocked the channel", code="unreachable")
+        if draft["closed_at"] is not None:
+            raise Conflict("the appeal was closed meanwhile", code="appeal_closed")
         place = (dialog["dialog_id"], draft["to_seq"], draft["from_seq"])
         since: Any = await connection.fetchrow(sql.SINCE, tenant_id, *place)
         if since["answered"]:
             raise Conflict("a colleague has answered this client meanwhile; reject the draft", code="answered_already")
+        if draft["control"] == "human" and not anyway:
+            raise Conflict("a colleague has taken this dialogue; say it with --anyway", code="taken")
         if since["heard"] and not anyway:
             raise Conflict(
                 "the client has written since: a newer draft follows; say this one with --anyway", code="client_wrote"

@@ -32,8 +32,10 @@ WHERE s.tenant_id = $1 AND (s.suggestion_id = $2 OR (a.number = $3 AND s.state =
 ORDER BY s.suggestion_id DESC LIMIT 1
 """
 LOCK: Final = """
-SELECT s.suggestion_id, s.state, s.decided_at, s.drafts, s.effect, s.appeal_id, s.turn_id, t.to_seq, t.from_seq
+SELECT s.suggestion_id, s.state, s.decided_at, s.drafts, s.effect, s.appeal_id, s.turn_id, t.to_seq, t.from_seq,
+       a.control, a.closed_at
 FROM suggestion s JOIN turn t ON t.tenant_id = s.tenant_id AND t.turn_id = s.turn_id
+LEFT JOIN appeal a ON a.tenant_id = s.tenant_id AND a.appeal_id = s.appeal_id
 WHERE s.tenant_id = $1 AND s.suggestion_id = $2 FOR UPDATE OF s
 """
 # What happened in the chat since the draft was made; what it answers may have been deleted.

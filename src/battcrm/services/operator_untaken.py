@@ -16,6 +16,7 @@ from battcrm.kit.ids import bucket_of
 from battcrm.pipeline.configs import Tenancy
 from battcrm.pipeline.control import lock_dialog
 from battcrm.pipeline.handovers import UNTAKEN_KIND
+from battcrm.pipeline.intents import ContactSettings, next_window
 from battcrm.pipeline.settings import DialogSettings
 from battcrm.response.generator import notice
 from battcrm.response.hours import Hours, after_working
@@ -53,6 +54,9 @@ class Untaken(Desk):
             return None
         moments = _moments(tenancy, since)
         if moments.end is not None and now >= moments.end:
+            opens = _closed_until(tenancy, now)
+            if opens is not None:
+                return opens
             await self._end(tenancy, tenant_id, appeal, since, now)
             return None
         passed = [m for m in moments.reminders if m <= now]
@@ -121,6 +125,13 @@ def _growing(first: float) -> Iterator[float]:
 
 def _after(hours: Hours, timezone: str, since: datetime, seconds: float) -> datetime:
     return after_working(hours, since, timedelta(seconds=seconds), timezone)
+
+
+def _closed_until(tenancy: Tenancy, now: datetime) -> datetime | None:
+    """A shop that gave no hours tells nobody at night: then the hours of messages it starts itself hold."""
+    if tenancy.config.section(ResponseSettings).hours.known:
+        return None
+    return next_window(now, tenancy.config.section(ContactSettings), tenancy.timezone)
 
 
 def _text(tenancy: Tenancy, appeal: Any, now: datetime, *, returned: bool) -> str:

@@ -27,7 +27,9 @@ from battcrm.resolution.settings import ResolutionSettings
 from battcrm.response.generator import TemplateComposer
 from battcrm.response.router import RuleResponseRouter
 from battcrm.response.settings import ResponseSettings
+from battcrm.response.writer import ModelWriter
 from battcrm.transport.registry import manifest_of
+from battcrm.workers.catalogues import TenantCatalogues
 from battcrm.workers.reading import settle_memory
 from battcrm.workers.runtime import Runtime
 
@@ -47,12 +49,14 @@ async def core_layers(runtime: Runtime) -> AsyncIterator[Layers]:
     catalogue = Catalogue.load()
     warm_up()
     settle_memory()
+    own = TenantCatalogues(runtime.pool, catalogue)
+    runtime.configs.follow(own.refresh)
     chat = open_chat(runtime)
     composer = TemplateComposer()
     graph = open_graph(runtime)
     try:
         yield Layers(
-            extractor=RuleExtractor(catalogue, ModelReader(chat, catalogue) if chat is not None else None),
+            extractor=RuleExtractor(catalogue, ModelReader(chat, catalogue) if chat is not None else None, own.of),
             router_for=_router_for,
             graph=graph_reader(runtime, graph),
             responder=RuleResponseRouter(composer),
@@ -60,6 +64,7 @@ async def core_layers(runtime: Runtime) -> AsyncIterator[Layers]:
             response_settings=ResponseSettings,
             channel_view=channel_view,
             query_limits=query_limits,
+            writer=ModelWriter(chat) if chat is not None else None,
         )
     finally:
         if chat is not None:

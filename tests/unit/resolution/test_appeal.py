@@ -240,3 +240,55 @@ def test_an_edit_changes_the_appeal_its_message_had_opened(status: str, reason: 
     edit = replace(message("экран на galaxy a52"), kind="edit", appeal_id=opened.appeal_id)
     routing = ROUTER.route([edit], Reading((hypothesis({**GALAXY, "repairs": ["screen"]}),), signals({})), [opened])
     assert (routing.reason, routing.action) == (reason, "existing" if reason is Why.CORRECTION else "new")
+
+
+def _two_phones() -> list[AppealView]:
+    return [
+        appeal("a", "in_repair", days_ago=2, number=1, brand="Apple", model="iPhone 13", repairs=["screen"]),
+        appeal("b", "in_repair", days_ago=1, number=2, brand="Apple", model="iPhone 11", repairs=["battery"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("и 13 тоже?", 1), ("а тринадцатый?", 1), ("одиннадцатый как?", 2), ("а второй?", 1), ("а другой что?", 1),
+     ("а первый?", 1)],
+)  # fmt: skip
+def test_an_appeal_can_be_meant_in_passing(text: str, number: int) -> None:
+    appeals = _two_phones()
+    found = route(appeals, {"type": "info"}, text)
+    assert (found.appeal_id, found.reason) == (appeals[number - 1].appeal_id, Why.MENTION)
+
+
+@pytest.mark.parametrize("text", ["приеду в 13", "через 11 дней", "13 рублей скиньте", "когда готово?", "а третий?"])
+def test_times_and_amounts_name_no_model(text: str) -> None:
+    assert route(_two_phones(), {"type": "info"}, text).reason != Why.MENTION
+
+
+def test_one_more_device_is_no_correction_once_the_price_is_out() -> None:
+    quoted = [appeal("a", "quoted", number=1, **IPHONE, repairs=["screen"])]
+    more = {"brand": "Apple", "model": "iPhone 13 Pro"}
+    assert route(quoted, more, "а на 13 про сколько?", correction=True).action == "new"
+    assert route(quoted, more, "нет, 13 про", correction=True).appeal_id == quoted[0].appeal_id
+
+
+def test_a_part_under_guarantee_is_about_the_repair_that_put_it_in() -> None:
+    done = appeal("a", "done", days_ago=30, number=1, **IPHONE, repairs=["battery"])
+    talk = appeal("b", "quoted", number=2, **IPHONE, repairs=["screen"])
+    found = route([done, talk], {"type": "repair", "repairs": ["battery"]}, "а батарея на нём ещё на гарантии?")
+    assert (found.action, found.appeal_id) == ("reopen", done.appeal_id)
+    asks = route([done, talk], {"type": "info", "repairs": ["screen"]}, "экран у вас с гарантией?")
+    assert asks.appeal_id == talk.appeal_id
+
+
+def _held(control: Control, **more: Any) -> list[AppealView]:
+    return [replace(appeal("a", "quoted", number=1, **IPHONE, repairs=["screen"]), control=control, **more)]
+
+
+def test_where_the_bot_is_silenced_a_wish_about_the_same_device_stays() -> None:
+    say = {"type": "repair", "repairs": ["battery"]}
+    for control in (Control.HUMAN, Control.PAUSED, Control.OFF):
+        assert route(_held(control), say, "а аккумулятор?").reason == Why.WITH_OPERATOR, control
+    ended = _held(Control.PAUSED, control_until=START - timedelta(minutes=1))
+    assert route(ended, say, "а аккумулятор?").action == "new"
+    assert route(_held(Control.OFF), {**GALAXY, "type": "repair"}, "самсунг а52").action == "new"
