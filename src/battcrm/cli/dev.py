@@ -37,10 +37,15 @@ def bench(
     flood: Annotated[float, typer.Option(help="Times its share that one tenant sends: do the others feel it?")] = 0.0,
     graph_outage: Annotated[float, typer.Option(help="Kill the graph server for so many seconds.")] = 0.0,
     preload: Annotated[str, typer.Option(help="full or TENANTS:CLIENTS:MESSAGES, +snapshot: compare with empty.")] = "",
+    door: Annotated[bool, typer.Option("--door", help="Only the gateway: webhooks as fast as it takes them.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure throughput and latency end to end on throw-away servers; exit 1 if anything was lost or doubled."""
-    if channels == "all":
+    if door:
+        from battcrm.cli.bench_door import bench_door
+
+        bench_door(seconds or 20.0, tenants or 200, as_json=as_json)
+    elif channels == "all":
         from battcrm.cli.bench_channels import bench_all
 
         bench_all(rate, seconds, llm_share, tenants, seed, (outage, errors), graph=graph, logs=logs, as_json=as_json)

@@ -80,7 +80,7 @@ class RelayOptions:
     batch: int = 500
     lease: float = 15.0
     poll: float = 1.0
-    pause: float = 0.04
+    pause: float = 0.1
     keep: timedelta = timedelta(hours=24)
     maximum: int = 1_000_000
     upkeep: float = 60.0

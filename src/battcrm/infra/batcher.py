@@ -1,7 +1,8 @@
 """Group commit: callers wait for their own item, the database sees batches.
 
 While one flush runs, new items gather and leave together with the next: batches grow by themselves under load and
-cost nothing when idle.
+cost nothing when idle. A `pace` keeps the starts of flushes apart, which makes the batches of a half-busy process
+bigger at the price of a few milliseconds.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
+
+from battcrm.infra.pace import Pace
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -20,14 +23,15 @@ class Batcher(Generic[Item, Result]):
     """Collects items and flushes them together.
 
     `flush` gets up to `maximum` items and returns one result or exception for each, in order. If it raises, the items
-    are flushed again one by one, so that a bad item fails alone. `lanes` flushes may run at once.
+    are flushed again one by one, so that a bad item fails alone. `lanes` flushes may run at once; their starts are at
+    least `pace` seconds apart.
     """
 
-    def __init__(self, flush: Flush[Item, Result], *, maximum: int = 200, lanes: int = 1, linger: float = 0.0) -> None:
+    def __init__(self, flush: Flush[Item, Result], *, maximum: int = 200, lanes: int = 1, pace: float = 0.0) -> None:
         self._flush = flush
         self._maximum = maximum
         self._lanes = lanes
-        self._linger = linger
+        self._pace = Pace(pace)
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
 
@@ -62,8 +66,11 @@ class Batcher(Generic[Item, Result]):
 
     async def _lane(self) -> None:
         # One turn of the loop lets everybody who is ready now join the first batch.
-        await asyncio.sleep(self._linger)
+        await asyncio.sleep(0)
         while self._waiting:
+            await self._pace.start()
+            if not self._waiting:
+                return
             batch = [self._waiting.popleft() for _ in range(min(self._maximum, len(self._waiting)))]
             try:
                 await self._send(batch)

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 log = structlog.get_logger(__name__)
 PREFIX: Final = "wake:"
+_GATHER: Final = 0.01
 
 
 class Wakeups:
@@ -90,7 +91,7 @@ class Wakeups:
             except (RedisError, OSError):
                 # A lost hint costs at most one poll interval.
                 await asyncio.sleep(0.5)
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(_GATHER)
 
     async def _subscribe(self, redis: Redis) -> None:
         while True:

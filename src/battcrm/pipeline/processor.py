@@ -12,6 +12,7 @@ import structlog
 from battcrm.events.outbox import append
 from battcrm.infra.due import ALL_BUCKETS, NO_TENANT
 from battcrm.infra.health import HEALTH
+from battcrm.infra.pace import Pace
 from battcrm.infra.postgres import UNAVAILABLE, Connection, Pool, is_cut
 from battcrm.infra.telemetry import METRICS
 from battcrm.infra.tracing import TRACING
@@ -57,6 +58,7 @@ class Processor:
         buckets: Sequence[int] = ALL_BUCKETS,
         batch: int = 200,
         per_tenant: int = 50,
+        pace: float = 0.0,
     ) -> None:
         self._pool = pool
         self._clock = clock
@@ -69,6 +71,7 @@ class Processor:
         self._buckets = list(buckets)
         self._batch = batch
         self._per_tenant = per_tenant
+        self._pace = pace
         self._cursor = NO_TENANT
         self._careful = True
         self._marked: Sequence[Any] = ()
@@ -76,8 +79,10 @@ class Processor:
 
     async def run(self) -> None:
         """Process until cancelled: at once when woken, otherwise once a second."""
+        pace = Pace(self._pace)
         while True:
             HEALTH.beat("processor")
+            await pace.start()
             try:
                 done = await self.step()
             except UNAVAILABLE as error:

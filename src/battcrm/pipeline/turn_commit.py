@@ -12,6 +12,7 @@ from battcrm.events.outbox import append
 from battcrm.infra.due import Claim
 from battcrm.infra.postgres import Connection, Pool, columns
 from battcrm.infra.telemetry import METRICS
+from battcrm.infra.together import Together
 from battcrm.kit.clock import Clock
 from battcrm.kit.ids import IdFactory
 from battcrm.models.situation import Control
@@ -147,15 +148,19 @@ class TurnCommitter:
         for outcome in outcomes:
             replies.add(outcome)
         events = write_appeals.appeal_events(outcomes, locked.appeals)
-        await write_appeals.appeals(connection, outcomes, numbers, now)
-        await write_appeals.episodes(connection, outcomes, now)
-        await write_appeals.facts(connection, outcomes, self._ids, now)
-        await watch_handovers(connection, outcomes, self._ids, now)
-        await write_turns.turns(connection, outcomes, now)
-        await write_turns.decisions(connection, outcomes, self._ids, now)
+        writes = Together()
+        await write_appeals.appeals(writes, outcomes, numbers, now)
+        await write_appeals.facts(writes, outcomes, self._ids, now)
+        await write_turns.turns(writes, outcomes, now)
+        await write_turns.decisions(writes, outcomes, self._ids, now)
+        await write_turns.mark_messages(writes, outcomes)
+        await write_turns.dialogs(connection, writes, outcomes, locked.dialogs, replies.spoken)
+        await write_appeals.episodes(writes, outcomes, now)
+        await writes.send(connection)
         await replies.write(connection)
-        await write_turns.mark_messages(connection, outcomes)
-        await write_turns.dialogs(connection, outcomes, locked.dialogs, replies.spoken)
+        await write_appeals.episode_ends(connection, outcomes, now)
+        await watch_handovers(connection, outcomes, self._ids, now)
+        await write_appeals.opt_outs(connection, outcomes)
         await write_turns.release_clients(connection, [o for o in outcomes if o.final])
         await append(connection, [*events, *replies.events], self._ids, now)
         for outcome in outcomes:

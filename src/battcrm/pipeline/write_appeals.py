@@ -17,6 +17,7 @@ from battcrm.events.catalogue import (
     HandoverRequested,
 )
 from battcrm.infra.postgres import Connection, columns
+from battcrm.infra.together import Executes
 from battcrm.kit.ids import IdFactory
 from battcrm.models.facts import Fact, Hypothesis
 from battcrm.models.situation import Action, AppealStatus, Control
@@ -119,16 +120,16 @@ async def appeal_numbers(connection: Connection, outcomes: Sequence[TurnOutcome]
     return numbers
 
 
-async def appeals(
-    connection: Connection, outcomes: Sequence[TurnOutcome], numbers: dict[UUID, int], now: datetime
-) -> None:
+async def appeals(writes: Executes, outcomes: Sequence[TurnOutcome], numbers: dict[UUID, int], now: datetime) -> None:
     """Insert new appeals and write changed ones."""
     rows = [(c.new, _appeal_row(o, c, numbers.get(c.appeal_id, 0))) for o, _, c in _changes(outcomes)]
     for new, sql in ((True, _NEW_APPEALS), (False, _CHANGED_APPEALS)):
-        chosen = [row for is_new, row in rows if is_new is new]
-        if chosen:
-            *head, closed = columns(chosen, 24)
-            await connection.execute(sql, *head, now, closed)
+        *head, closed = columns([row for is_new, row in rows if is_new is new], 24)
+        await writes.execute(sql, *head, now, closed)
+
+
+async def opt_outs(connection: Connection, outcomes: Sequence[TurnOutcome]) -> None:
+    """Note who asked not to be written to any more."""
     opted_out = sorted(
         {(o.input.dialog.tenant_id, o.input.client_id) for o in outcomes for b in o.branches if b.plan.do_not_contact}
     )
@@ -201,36 +202,41 @@ def _events_of(outcome: TurnOutcome, branch: Branch, change: AppealChange, versi
         )
 
 
-async def episodes(connection: Connection, outcomes: Sequence[TurnOutcome], now: datetime) -> None:
-    """Open or continue the episodes, end those of closed appeals, take back what reopened ones had come to."""
-    rows, ended, reopened = [], [], []
+async def episodes(writes: Executes, outcomes: Sequence[TurnOutcome], now: datetime) -> None:
+    """Open or continue the episodes."""
+    rows = []
     for outcome, branch, change in _changes(outcomes):
         tenant = outcome.input.dialog.tenant_id
         answered = bool(branch.drafts) and branch.plan.action is not Action.SUGGEST
         reason = branch.plan.handover.reason if branch.plan.handover else None
         keys = (tenant, change.episode_id, change.appeal_id)
         rows.append((*keys, change.reopened_as or "new", answered, outcome.cost_microrub, reason))
+    await writes.execute(_EPISODES, *columns(rows, 7), now)
+
+
+async def episode_ends(connection: Connection, outcomes: Sequence[TurnOutcome], now: datetime) -> None:
+    """End the episodes of closed appeals, take back what reopened ones had come to."""
+    ended, reopened = [], []
+    for outcome, _, change in _changes(outcomes):
+        tenant = outcome.input.dialog.tenant_id
         if change.reopened_as is not None:
             reopened.append((tenant, change.appeal_id, change.episode_id))
         if change.status in CLOSED:
             ended.append((tenant, change.episode_id))
-    if rows:
-        await connection.execute(_EPISODES, *columns(rows, 7), now)
     if reopened:
         await take_back(connection, reopened, now)
     if ended:
         await end_by_bot(connection, ended, now)
 
 
-async def facts(connection: Connection, outcomes: Sequence[TurnOutcome], ids: IdFactory, now: datetime) -> None:
+async def facts(writes: Executes, outcomes: Sequence[TurnOutcome], ids: IdFactory, now: datetime) -> None:
     """Append the facts the turns established, with the words they came from."""
     rows: list[tuple[Any, ...]] = []
     for outcome, _, change in _changes(outcomes):
         before = change.before.known if change.before else Hypothesis()
         for name, fact in changed_facts(before, change.known):
             rows.append(_fact_row(outcome, change, ids.new(), name, fact))
-    if rows:
-        await connection.execute(_FACTS, *columns(rows, 12), now)
+    await writes.execute(_FACTS, *columns(rows, 12), now)
 
 
 def _fact_row(outcome: TurnOutcome, change: AppealChange, fact_id: UUID, name: str, fact: Fact) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from battcrm.infra.postgres import Connection, columns
+from battcrm.infra.together import Executes
 from battcrm.kit.ids import IdFactory, derived_id
 from battcrm.pipeline.decisions import decision_rows
 from battcrm.pipeline.turn_types import TurnOutcome
@@ -73,10 +74,10 @@ WHERE w.tenant_id = n.tenant_id AND w.client_id = n.client_id
 """
 
 
-async def turns(connection: Connection, outcomes: Sequence[TurnOutcome], now: datetime) -> None:
+async def turns(writes: Executes, outcomes: Sequence[TurnOutcome], now: datetime) -> None:
     """One row for each turn that counts."""
     rows = [_turn_row(o, "posted" if o.speaks else "silent") for o in outcomes]
-    await connection.execute(_TURNS, *columns(rows, 11), now)
+    await writes.execute(_TURNS, *columns(rows, 11), now)
 
 
 async def superseded_turns(connection: Connection, outcomes: Sequence[TurnOutcome], now: datetime) -> None:
@@ -105,13 +106,13 @@ def _turn_row(outcome: TurnOutcome, state: str, *, bare: bool = False) -> tuple[
     )
 
 
-async def decisions(connection: Connection, outcomes: Sequence[TurnOutcome], ids: IdFactory, now: datetime) -> None:
+async def decisions(writes: Executes, outcomes: Sequence[TurnOutcome], ids: IdFactory, now: datetime) -> None:
     """Why: one record for each branch."""
     rows = [row for outcome in outcomes for row in decision_rows(outcome, ids)]
-    await connection.execute(_DECISIONS, *columns(rows, 12), now)
+    await writes.execute(_DECISIONS, *columns(rows, 12), now)
 
 
-async def mark_messages(connection: Connection, outcomes: Sequence[TurnOutcome]) -> None:
+async def mark_messages(writes: Executes, outcomes: Sequence[TurnOutcome]) -> None:
     """Note on the answered messages which appeal they belong to."""
     rows: list[tuple[Any, ...]] = []
     for outcome in outcomes:
@@ -123,12 +124,12 @@ async def mark_messages(connection: Connection, outcomes: Sequence[TurnOutcome])
             for m in outcome.input.messages
             if m.fresh
         )
-    if rows:
-        await connection.execute(_MARK, *columns(rows, 3))
+    await writes.execute(_MARK, *columns(rows, 3))
 
 
 async def dialogs(
     connection: Connection,
+    writes: Executes,
     outcomes: Sequence[TurnOutcome],
     locked: dict[tuple[UUID, UUID], Any],
     spoken: Mapping[UUID, int],
@@ -144,7 +145,7 @@ async def dialogs(
         answered = last_seq if quiet else view.last_seq
         out = row["last_out"] + spoken.get(view.dialog_id, 0)
         rows.append((view.tenant_id, view.dialog_id, last_seq, out, answered, quiet))
-    await connection.execute(_DIALOGS, *columns(rows, 6))
+    await writes.execute(_DIALOGS, *columns(rows, 6))
 
 
 async def _reopen_edited(connection: Connection, outcome: TurnOutcome, row: Any, spoken: Mapping[UUID, int]) -> int:

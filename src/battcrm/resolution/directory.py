@@ -15,6 +15,7 @@ from battcrm.kit.text import storable
 from battcrm.models.unified import UnifiedMessage
 
 ChatKey = tuple[UUID, UUID, str]  # tenant, channel, external chat id
+Person = tuple[UUID, UUID, str]  # tenant, channel, external user id
 
 # Locks are always taken dialog by dialog in (tenant_id, dialog_id) order, then client_work: see docs/adr/0001.
 _LOCK: Final = """
@@ -42,7 +43,8 @@ WITH offered AS (
                         created_at)
   SELECT tenant_id, identity_id, channel_id, external_user_id, client_id, display_name, username, locale, $10
   FROM offered ORDER BY tenant_id, channel_id, external_user_id
-  ON CONFLICT (tenant_id, channel_id, external_user_id) DO NOTHING RETURNING tenant_id, client_id
+  ON CONFLICT (tenant_id, channel_id, external_user_id) DO NOTHING
+  RETURNING tenant_id, channel_id, external_user_id, identity_id, client_id
 ), clients AS (
   INSERT INTO client (tenant_id, client_id, display_name, locale, created_at)
   SELECT o.tenant_id, o.client_id, o.display_name, CASE WHEN o.locale LIKE 'en%' THEN 'en' ELSE 'ru' END, $10
@@ -51,7 +53,7 @@ WITH offered AS (
   INSERT INTO client_work (tenant_id, client_id, bucket)
   SELECT o.tenant_id, o.client_id, o.bucket FROM offered o JOIN made m USING (tenant_id, client_id)
 )
-SELECT tenant_id, client_id FROM made
+SELECT tenant_id, channel_id, external_user_id, identity_id, client_id FROM made
 """
 
 _DIALOGS: Final = """
@@ -61,6 +63,8 @@ FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid
   AS o(tenant_id, dialog_id, channel_id, external_chat_id, type, identity_id, context)
 ORDER BY tenant_id, channel_id, external_chat_id
 ON CONFLICT (tenant_id, channel_id, external_chat_id) DO NOTHING
+RETURNING tenant_id, channel_id, external_chat_id, dialog_id, type, identity_id, version, last_seq, answered_seq, due_at,
+  first_unanswered_at, hold_until
 """
 
 
@@ -110,7 +114,7 @@ class Resolved:
     """Locked dialogs by chat, identities by (tenant, channel, external user), and events about new clients."""
 
     dialogs: Mapping[ChatKey, DialogState]
-    identities: Mapping[tuple[UUID, UUID, str], tuple[UUID, UUID]]
+    identities: Mapping[Person, tuple[UUID, UUID]]
     events: Sequence[Event]
 
 
@@ -129,21 +133,30 @@ class Directory:
         people = {_person(a): a for a in arrivals if _starts(a) and _is_new(a, dialogs)}
         if not people:
             return Resolved(dialogs, _known(dialogs), [])
-        events = await self._create_people(connection, people, now)
-        found = await connection.fetch(_IDENTITIES, *columns(sorted(people), 3))
-        identities = {(r[0], r[1], r[2]): (r[3], r[4]) for r in found}
-        await self._create_dialogs(connection, arrivals, dialogs, identities, now)
+        made = await self._create_people(connection, people, now)
+        events = [ClientCreated(tenant_id=key[0], client_id=ids[1], version=1) for key, ids in made.items()]
+        identities = dict(made)
+        known = [person for person in sorted(people) if person not in made]
+        if known:
+            found = await connection.fetch(_IDENTITIES, *columns(known, 3))
+            identities |= {(r[0], r[1], r[2]): (r[3], r[4]) for r in found}
+        created = await self._create_dialogs(connection, arrivals, dialogs, identities, now)
+        # A person made here is nobody else's; of one known before, the client is read again under the dialog's lock.
+        nobodys = {identity_id: (client_id, person[2]) for person, (identity_id, client_id) in made.items()}
+        dialogs |= {key: _state(r, *nobodys[r["identity_id"]]) for key, r in created if r["identity_id"] in nobodys}
         missing = {a.chat_key for a in arrivals if a.chat_key not in dialogs}
-        dialogs = {**dialogs, **await self._lock(connection, missing)}
+        if missing:
+            dialogs |= await self._lock(connection, missing)
         return Resolved(dialogs, {**_known(dialogs), **identities}, events)
 
     async def _lock(self, connection: Connection, keys: Iterable[ChatKey]) -> dict[ChatKey, DialogState]:
         rows = await connection.fetch(_LOCK, *columns(sorted(keys), 3))
-        return {(r["tenant_id"], r["channel_id"], r["external_chat_id"]): _state(r) for r in rows}
+        return {(r[0], r[1], r[2]): _state(r, r["client_id"], r["external_user_id"]) for r in rows}
 
     async def _create_people(
-        self, connection: Connection, people: Mapping[tuple[UUID, UUID, str], Arrival], now: datetime
-    ) -> list[Event]:
+        self, connection: Connection, people: Mapping[Person, Arrival], now: datetime
+    ) -> dict[Person, tuple[UUID, UUID]]:
+        """Identity and client of those who were not known before."""
         rows = []
         for (tenant_id, channel_id, external), arrival in sorted(people.items(), key=lambda item: item[0]):
             sender = arrival.message.sender
@@ -152,16 +165,17 @@ class Directory:
                 (*row, _short(sender.display_name), _short(sender.username), sender.locale, bucket_of(tenant_id))
             )
         made = await connection.fetch(_CREATE, *columns(rows, 9), now)
-        return [ClientCreated(tenant_id=r[0], client_id=r[1], version=1) for r in made]
+        return {(r[0], r[1], r[2]): (r[3], r[4]) for r in made}
 
     async def _create_dialogs(
         self,
         connection: Connection,
         arrivals: Sequence[Arrival],
         known: Mapping[ChatKey, DialogState],
-        identities: Mapping[tuple[UUID, UUID, str], tuple[UUID, UUID]],
+        identities: Mapping[Person, tuple[UUID, UUID]],
         now: datetime,
-    ) -> None:
+    ) -> list[tuple[ChatKey, Any]]:
+        """The rows of dialogs that were not there before."""
         rows: dict[ChatKey, tuple[Any, ...]] = {}
         for arrival in arrivals:
             key = arrival.chat_key
@@ -171,7 +185,8 @@ class Directory:
             chat = arrival.message.conversation
             context = {} if chat.context is None else {"type": chat.context.type, "title": chat.context.title}
             rows[key] = (key[0], self._ids.new(), key[1], key[2], chat.type, person[0], context)
-        await connection.execute(_DIALOGS, *columns([rows[k] for k in sorted(rows)], 7), now)
+        made = await connection.fetch(_DIALOGS, *columns([rows[k] for k in sorted(rows)], 7), now)
+        return [((r[0], r[1], r[2]), r) for r in made]
 
 
 def _starts(arrival: Arrival) -> bool:
@@ -185,12 +200,12 @@ def _is_new(arrival: Arrival, dialogs: Mapping[ChatKey, DialogState]) -> bool:
     return dialog is None or (dialog.type != "private" and dialog.external_user_id != _person(arrival)[2])
 
 
-def _person(arrival: Arrival) -> tuple[UUID, UUID, str]:
+def _person(arrival: Arrival) -> Person:
     external = arrival.message.sender.id or arrival.message.conversation.id
     return (arrival.tenant_id, arrival.channel_id, storable(external)[:200])
 
 
-def _known(dialogs: Mapping[ChatKey, DialogState]) -> dict[tuple[UUID, UUID, str], tuple[UUID, UUID]]:
+def _known(dialogs: Mapping[ChatKey, DialogState]) -> dict[Person, tuple[UUID, UUID]]:
     return {(d.tenant_id, d.channel_id, d.external_user_id): (d.identity_id, d.client_id) for d in dialogs.values()}
 
 
@@ -198,7 +213,7 @@ def _short(value: str | None) -> str | None:
     return storable(value)[:200] if value else None
 
 
-def _state(row: Any) -> DialogState:
+def _state(row: Any, client_id: UUID, external_user_id: str) -> DialogState:
     return DialogState(
         tenant_id=row["tenant_id"],
         dialog_id=row["dialog_id"],
@@ -206,8 +221,8 @@ def _state(row: Any) -> DialogState:
         chat=row["external_chat_id"],
         type=row["type"],
         identity_id=row["identity_id"],
-        client_id=row["client_id"],
-        external_user_id=row["external_user_id"],
+        client_id=client_id,
+        external_user_id=external_user_id,
         version=row["version"],
         last_seq=row["last_seq"],
         answered_seq=row["answered_seq"],

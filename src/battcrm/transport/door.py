@@ -71,12 +71,14 @@ class Delivery:
 class Door:
     """Commits deliveries in group-committed batches and tells how many of their messages were new."""
 
-    def __init__(self, pool: Pool, clock: Clock, ids: IdFactory, wakeups: Wakeups, *, maximum: int = 200) -> None:
+    def __init__(
+        self, pool: Pool, clock: Clock, ids: IdFactory, wakeups: Wakeups, *, maximum: int = 200, pace: float = 0.0
+    ) -> None:
         self._pool = pool
         self._clock = clock
         self._ids = ids
         self._wakeups = wakeups
-        self._batcher: Batcher[Delivery, int] = Batcher(self._flush, maximum=maximum, lanes=2)
+        self._batcher: Batcher[Delivery, int] = Batcher(self._flush, maximum=maximum, lanes=2, pace=pace)
 
     @property
     def depth(self) -> int:

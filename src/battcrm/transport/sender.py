@@ -16,6 +16,7 @@ from battcrm.infra.batcher import Batcher
 from battcrm.infra.circuit import Circuit, CircuitOpen
 from battcrm.infra.due import ALL_BUCKETS, OUTGOING, Claim, DueQueue
 from battcrm.infra.health import HEALTH
+from battcrm.infra.pace import Pace
 from battcrm.infra.postgres import UNAVAILABLE, Pool
 from battcrm.infra.telemetry import METRICS
 from battcrm.infra.tracing import TRACING
@@ -67,6 +68,7 @@ class OutWorker:
         concurrency: int = 200,
         per_channel: int = 40,
         lease: float = 90.0,
+        pace: float = 0.0,
         buckets: Sequence[int] = ALL_BUCKETS,
     ) -> None:
         self._clock = clock
@@ -75,11 +77,12 @@ class OutWorker:
         self._http_for = http_for
         self._store = store
         self._queue = DueQueue(pool, OUTGOING, clock, buckets)
-        self._starts: Batcher[Claim, bool] = Batcher(store.start_sending, maximum=100)
-        self._ends: Batcher[Outcome, None] = Batcher(store.settle, maximum=100)
+        self._starts: Batcher[Claim, bool] = Batcher(store.start_sending, maximum=100, pace=pace)
+        self._ends: Batcher[Outcome, None] = Batcher(store.settle, maximum=100, pace=3 * pace)
         self._concurrency = concurrency
         self._per_channel = per_channel
         self._lease = lease
+        self._pace = pace
         self._lines: dict[UUID, _Line] = {}
         self._closed: dict[UUID, float] = {}
         self._unusable: dict[UUID, float] = {}
@@ -91,8 +94,10 @@ class OutWorker:
     async def run(self) -> None:
         """Send until cancelled."""
         async with asyncio.TaskGroup() as group:
+            pace = Pace(self._pace)
             while True:
                 HEALTH.beat("out-worker")
+                await pace.start()
                 if not await self._start_some(group):
                     await self._wakeups.wait(WAKE, self._queue.pause())
 

@@ -17,7 +17,7 @@ from battcrm.transport.door import Door
 from battcrm.transport.gateway import PREFIX, Gateway
 from battcrm.transport.webchat.feed import DoorOfChat, PgChatAccounts, PgChatFeed
 from battcrm.transport.webchat.routes import WebchatRoutes
-from battcrm.workers.runtime import Runtime
+from battcrm.workers.runtime import PACE, Runtime
 
 Scope = dict[str, Any]
 App = Callable[[Scope, Any, Any], Awaitable[None]]
@@ -27,7 +27,7 @@ class GatewayApp:
     """ASGI: hooks go straight to the door, everything else through FastAPI."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self.door = Door(runtime.pool, runtime.clock, runtime.ids, runtime.wakeups)
+        self.door = Door(runtime.pool, runtime.clock, runtime.ids, runtime.wakeups, pace=PACE / 2)
         self._hooks = Gateway(self.door, runtime.channels)
         self.chat = WebchatRoutes(
             PgChatAccounts(runtime.channels),

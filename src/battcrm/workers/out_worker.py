@@ -6,7 +6,7 @@ from battcrm.transport.accounts import Connected
 from battcrm.transport.base import HttpClient
 from battcrm.transport.outbox_store import SendStore
 from battcrm.transport.sender import OutWorker
-from battcrm.workers.runtime import Runtime
+from battcrm.workers.runtime import PACE, Runtime
 
 
 def build(runtime: Runtime) -> OutWorker:
@@ -17,7 +17,14 @@ def build(runtime: Runtime) -> OutWorker:
 
     store = SendStore(runtime.pool, runtime.clock, runtime.ids)
     return OutWorker(
-        runtime.pool, runtime.clock, runtime.wakeups, runtime.channels, store, http_for, buckets=runtime.buckets
+        runtime.pool,
+        runtime.clock,
+        runtime.wakeups,
+        runtime.channels,
+        store,
+        http_for,
+        buckets=runtime.buckets,
+        pace=PACE,
     )
 
 

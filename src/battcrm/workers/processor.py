@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from battcrm.pipeline.processor import Processor
 from battcrm.transport.registry import kinds, manifest_of
-from battcrm.workers.runtime import Runtime
+from battcrm.workers.runtime import PACE, Runtime
 
 
 def build(runtime: Runtime) -> Processor:
@@ -20,6 +20,7 @@ def build(runtime: Runtime) -> Processor:
         ordered_kinds=ordered,
         hydrated_kinds=hydrated,
         buckets=runtime.buckets,
+        pace=PACE,
     )
 
 

@@ -155,7 +155,7 @@ def _replies(evidence: Evidence, verdict: Verdict) -> dict[Any, tuple[Any, float
     found: dict[Any, tuple[Any, float | None]] = {}
     for chat, rows in by_chat.items():
         received = list(evidence.received.get(chat, ()))
-        delivered = [r for r in rows if r["state"] in ("sent", "unknown")]
+        delivered = [r for r in rows if r["state"] in ("sent", "unknown", "sending")]
         verdict.unknown += sum(1 for r in rows if r["state"] == "unknown")
         sure = sum(1 for r in rows if r["state"] == "sent")
         verdict.duplicated += max(0, len(received) - len(delivered))

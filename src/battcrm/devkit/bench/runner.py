@@ -31,7 +31,7 @@ SELECT (SELECT count(*) FROM inbox WHERE tenant_id IS NOT NULL)
      + (SELECT count(*) FROM client_work WHERE due_at IS NOT NULL AND tenant_id IS NOT NULL)
      + (SELECT count(*) FROM outgoing WHERE due_at IS NOT NULL AND tenant_id IS NOT NULL)
 """
-_SETTINGS: Final = """
+SETTINGS: Final = """
 SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers',
   'max_connections', 'server_version') /* all tenants: the server's settings */
 """
@@ -207,7 +207,7 @@ def machine() -> dict[str, Any]:
 
 
 async def _settings(options: Options, pool: Pool) -> dict[str, Any]:
-    read_back = {row["name"]: row["setting"] for row in await pool.fetch(_SETTINGS)}
+    read_back = {row["name"]: row["setting"] for row in await pool.fetch(SETTINGS)}
     shape = options.shape
     return {
         **read_back,

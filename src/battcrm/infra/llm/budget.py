@@ -83,8 +83,8 @@ class PostgresBudget:
     def __init__(self, pool: Pool, later: Later) -> None:
         self._pool = pool
         self._later = later
-        self._wishes: Batcher[Wish, bool] = Batcher(self._reserve)
-        self._settlements: Batcher[Settlement, None] = Batcher(self._settle)
+        self._wishes: Batcher[Wish, bool] = Batcher(self._reserve, pace=0.01)
+        self._settlements: Batcher[Settlement, None] = Batcher(self._settle, pace=0.25)
 
     async def reserve(self, wish: Wish) -> bool:
         """Set the money aside; False when the day's limit would be passed."""

@@ -74,7 +74,7 @@ class PostgresCallLog:
     def __init__(self, pool: Pool, later: Later) -> None:
         self._pool = pool
         self._later = later
-        self._batcher: Batcher[CallRecord, None] = Batcher(self._flush)
+        self._batcher: Batcher[CallRecord, None] = Batcher(self._flush, pace=0.25)
 
     def add(self, record: CallRecord) -> None:
         """Write it with the next batch."""

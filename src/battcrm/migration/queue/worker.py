@@ -68,7 +68,7 @@ class QueueWorker:
         self._clock, self._wakeups, self._store, self._names = clock, wakeups, store, names
         self._settings, self._reading, self._resumer = settings, reading, resumer
         self._queue = DueQueue(pool, TASKS, clock, buckets)
-        self._finishes: Batcher[Finished, bool] = Batcher(store.finish, maximum=100, linger=0.004)
+        self._finishes: Batcher[Finished, bool] = Batcher(store.finish, maximum=100, pace=0.01)
         self._concurrency = concurrency
         # The rest stays free for the others, so that one shop's flood does not fill the worker.
         self._per_tenant = per_tenant or max(1, concurrency * 7 // 8)

@@ -1,0 +1,51 @@
+"""Starts are kept apart; an idle loop starts at once; batches of a paced Batcher gather what came meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from battcrm.infra.batcher import Batcher
+from battcrm.infra.pace import Pace
+
+
+async def test_the_first_start_waits_for_nothing_and_the_next_ones_do() -> None:
+    loop = asyncio.get_running_loop()
+    pace = Pace(0.03)
+    began = loop.time()
+    starts: list[float] = []
+    for _ in range(3):
+        await pace.start()
+        starts.append(loop.time() - began)
+    assert starts[1] > 0.027
+    assert starts[2] > 0.057
+
+
+async def test_two_who_wait_get_different_starts() -> None:
+    loop = asyncio.get_running_loop()
+    pace = Pace(0.03)
+    began = loop.time()
+    await pace.start()
+    at: list[float] = []
+
+    async def one() -> None:
+        await pace.start()
+        at.append(loop.time() - began)
+
+    await asyncio.gather(one(), one())
+    assert min(at) > 0.027
+    assert max(at) > 0.057
+
+
+async def test_a_paced_batcher_takes_together_what_came_during_the_pause() -> None:
+    batches: list[list[int]] = []
+
+    async def flush(items: Sequence[int]) -> Sequence[int]:
+        batches.append(list(items))
+        return items
+
+    batcher: Batcher[int, int] = Batcher(flush, pace=0.05)
+    assert await batcher.submit(0) == 0
+    assert await asyncio.gather(*(batcher.submit(n) for n in range(1, 6))) == [1, 2, 3, 4, 5]
+    assert batches == [[0], [1, 2, 3, 4, 5]]
+    await batcher.drain()
