@@ -13,7 +13,8 @@ from battcrm.graph import sync_statements as cypher
 from battcrm.graph.projection import PROJECT, Projected
 from battcrm.graph.stored import ENTITIES, Key, Stored
 from battcrm.graph.sync_write import Remembered, Written, write_nodes
-from battcrm.infra.neo4j import Graph, Runner, Statement
+from battcrm.infra.neo4j import CONTENTION, Graph, Runner, Statement
+from battcrm.kit.errors import Transient
 
 _ID_FIELDS: Final[Mapping[str, str]] = {
     "client_id": "client",
@@ -25,6 +26,7 @@ _ID_FIELDS: Final[Mapping[str, str]] = {
 _FAMILIES: Final = ("client.", "appeal.", "repair.", "price.")
 # In price events the ordering key stands in `client_id`; it is not a client.
 _NO_CLIENT: Final = ("price.",)
+_DEADLINE: Final = 15.0
 Progress = Callable[[UUID, str, int], None]
 
 
@@ -116,15 +118,27 @@ class Projector:
         return total
 
     async def write(self, entity: str, nodes: Sequence[Projected], *, force: bool = False) -> int:
-        """Upsert nodes with their edges in one transaction. Returns how many were newer than the graph."""
+        """Upsert nodes with their edges in one transaction. Returns how many were newer than the graph.
+
+        Where writers meet at commit a long transaction may lose every time: then its halves are tried one by one.
+        """
         if not nodes:
             return 0
+        try:
+            return await self._commit(entity, nodes, force=force)
+        except Transient as error:
+            if error.code != CONTENTION or len(nodes) == 1:
+                raise
+        half = len(nodes) // 2
+        changed = await self.write(entity, nodes[:half], force=force)
+        return changed + await self.write(entity, nodes[half:], force=force)
 
+    async def _commit(self, entity: str, nodes: Sequence[Projected], *, force: bool) -> int:
         async def work(run: Runner) -> Written:
             return await write_nodes(run, entity, nodes, force=force, known=() if force else self._remembered)
 
         async with self._turn:
-            written = cast("Written", await self._graph.transact(work, merges=True))
+            written = cast("Written", await self._graph.transact(work, deadline=_DEADLINE, merges=True))
             self._remembered.add(written.made)
         return written.changed
 

@@ -59,7 +59,8 @@ class Runner:
         return [record.data() for record in await result.fetch(2**31)]
 
 
-_CONTENTION: Final = "graph_contention"
+CONTENTION: Final = "graph_contention"
+"""Code of the Transient that says: other writers were first, again and again."""
 _DUPLICATE: Final = "graph_constraint"
 _LAST_DUPLICATE: Final = 0.5  # seconds of pause: about five retries
 _FIRST_PAUSE: Final = 0.02
@@ -72,7 +73,7 @@ _ERRORS: Final[tuple[tuple[type[BaseException], type[BattError], str, bool], ...
     (bolt.AuthError, AuthExpired, "graph_auth", False),
     (bolt.TokenExpired, AuthExpired, "graph_auth", False),
     (bolt.ConstraintError, Conflict, _DUPLICATE, False),
-    (bolt.TransientError, Transient, _CONTENTION, False),
+    (bolt.TransientError, Transient, CONTENTION, False),
     (bolt.CypherSyntaxError, Permanent, "graph_syntax", False),
     (bolt.ClientError, Permanent, "graph_client", False),
     (bolt.DatabaseError, Transient, "graph_database", False),
@@ -190,7 +191,7 @@ class Graph:
         `merges` says that nodes are only merged: a duplicate key then means that another writer was first (optimistic
         servers find out at commit), and is retried a few times too.
         """
-        retried = {_CONTENTION, _DUPLICATE} if merges else {_CONTENTION}
+        retried = {CONTENTION, _DUPLICATE} if merges else {CONTENTION}
         finish = self._clock.monotonic() + deadline
         pause = _FIRST_PAUSE
         while True:

@@ -11,7 +11,7 @@ from battcrm.graph.check import Checker
 from battcrm.graph.context import GraphContextReader
 from battcrm.graph.statements import CONTEXT
 from battcrm.graph.sync import EventRef, Projector
-from battcrm.infra.neo4j import Graph
+from battcrm.infra.neo4j import Graph, Statement
 from battcrm.models.situation import ContextQuery
 from tests.support.graph_rows import NOW, Rows
 
@@ -91,6 +91,16 @@ async def test_what_changes_nothing_the_graph_shows_is_no_drift(
     change = "UPDATE appeal SET version = version + 1, status = 'lost' WHERE tenant_id = $1 AND appeal_id = $2"
     await rows.pool.execute(change, rows.tenant_id, appeal)
     assert [drift.different for drift in await checker.check(rows.tenant_id) if not drift.ok] == [[str(appeal)]]
+
+
+async def test_a_node_that_ran_ahead_is_drift(rows: Rows, bolt: Graph, projector: Projector, checker: Checker) -> None:
+    appeal = await rows.appeal(await rows.client(), 1)
+    await projector.rebuild(rows.tenant_id)
+    await bolt.write([Statement("MATCH (n:Appeal {tenant_id: $tenant_id}) SET n.version = 99", _tenant(rows))])
+    assert [drift.different for drift in await checker.check(rows.tenant_id, repair=True) if not drift.ok] == [
+        [str(appeal)]
+    ]
+    assert all(drift.ok for drift in await checker.check(rows.tenant_id))
 
 
 async def test_pruned_models_and_parts_come_back_with_the_next_row(

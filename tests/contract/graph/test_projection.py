@@ -97,6 +97,19 @@ async def test_an_older_row_never_overwrites_a_newer_one(bolt: Graph, rows: Rows
     assert found == [{"id": str(appeal), "status": "agreed", "name": "iPhone 14"}]
 
 
+async def test_edges_follow_a_row_that_changed(rows: Rows, projector: Projector, checker: Checker) -> None:
+    one, other = await rows.client(), await rows.client()
+    appeal = await rows.appeal(one, 1, brand=None, model=None)
+    events = [EventRef("appeal.updated", rows.tenant_id, {"appeal_id": appeal})]
+    change = """UPDATE appeal SET version = version + 1, client_id = $3, brand = $4, model = $5
+    WHERE tenant_id = $1 AND appeal_id = $2"""
+    await projector.rebuild(rows.tenant_id)
+    for client, brand, model in ((one, "Apple", "iPhone 13"), (other, "Apple", "iPhone 14"), (one, None, None)):
+        await rows.pool.execute(change, rows.tenant_id, appeal, client, brand, model)
+        assert await projector.apply(events) == 1
+        assert all(drift.ok for drift in await checker.check(rows.tenant_id))
+
+
 async def test_erased_rows_leave_the_graph(bolt: Graph, rows: Rows, projector: Projector, checker: Checker) -> None:
     events = await small_shop(rows)
     await projector.apply(events)

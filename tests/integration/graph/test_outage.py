@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, LiteralString, cast
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
+from battcrm.graph.check import Checker
 from battcrm.graph.context import GraphContextReader
 from battcrm.graph.pricing_source import PostgresPricing
 from battcrm.graph.schema import migrate
 from battcrm.graph.stored import Stored
 from battcrm.graph.sync import Projector
 from battcrm.infra.circuit import Circuit, CircuitState
-from battcrm.infra.neo4j import Graph
+from battcrm.infra.neo4j import CONTENTION, Graph, Row, Runner, Work
 from battcrm.infra.postgres import open_pool
 from battcrm.kit.clock import ManualClock, SystemClock
 from battcrm.kit.errors import Transient
@@ -179,6 +181,38 @@ async def test_the_projector_asks_to_be_retried(rows: Rows, bolt: Graph, wire: W
 async def bolt_is_back(wire: Wire, bolt: Graph, rows: Rows) -> int:
     await wire.mend()
     return await Projector(Stored(rows.pool), bolt).rebuild(rows.tenant_id)
+
+
+class Beaten(Graph):
+    """A graph in which any transaction of more than two rows meets another writer at commit."""
+
+    async def transact(self, work: Work, *, deadline: float = 30.0, merges: bool = False) -> Any:
+        sizes: list[int] = []
+
+        async def counted(run: Runner) -> Any:
+            async def watched(text: LiteralString, parameters: Mapping[str, Any]) -> list[Row]:
+                sizes.append(len(parameters.get("rows", ())))
+                return await run(text, parameters)
+
+            answer = await work(cast("Runner", watched))
+            if max(sizes) > 2:
+                raise Transient("met", code=CONTENTION)
+            return answer
+
+        return await super().transact(counted, deadline=0.5, merges=merges)
+
+
+async def test_who_loses_every_time_comes_with_less(rows: Rows, graph: GraphServer) -> None:
+    clock = SystemClock()
+    beaten = Beaten.open(graph.url, *graph.auth, database=graph.database, clock=clock)
+    await migrate(beaten)
+    for number in range(5):
+        await rows.appeal(await rows.client(), number)
+    projector = Projector(Stored(rows.pool), beaten)
+    assert await projector.rebuild(rows.tenant_id) == 10
+    checker = Checker(Stored(rows.pool), beaten, projector)
+    assert all(drift.ok for drift in await checker.check(rows.tenant_id))
+    await beaten.close()
 
 
 async def test_concurrent_writers_of_one_tenant_agree(rows: Rows, bolt: Graph) -> None:

@@ -208,7 +208,7 @@ def main(
     rate: Annotated[float, typer.Option(help="Questions a second after filling.")] = 50.0,
     seconds: Annotated[float, typer.Option(help="Length of the questions.")] = 30.0,
     limit: Annotated[float, typer.Option(help="Stop filling after so many seconds.")] = 1200.0,
-    writers: Annotated[int, typer.Option(help="Shops projected at the same time.")] = 2,
+    writers: Annotated[int, typer.Option(help="Shops at the same time; more than one pays on Neo4j.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 1,
     url: Annotated[str, typer.Option(help="An empty Neo4j; without it, the embedded server.")] = "",
     remove: Annotated[bool, typer.Option("--remove", help="Remove from the given server what was written.")] = False,
