@@ -48,6 +48,7 @@ from battcrm.workers.runtime import Runtime, connect
 
 _LINE: Final = 64 * 1024 * 1024
 _SLACK: Final = 120.0
+_TRIES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ async def _platforms(
             limit=_LINE,
         )
     processes["emulator-platforms"] = process
-    return process, await _answer(process, 20.0)
+    return process, await _answer(process, 60.0)
 
 
 async def _answer(process: asyncio.subprocess.Process, patience: float) -> Any:
@@ -173,9 +174,7 @@ async def _connected(stage: _Stage) -> list[str]:
         life = _life(runtime)
         for number, shop in enumerate(stage.bench.shops):
             for kind in PLATFORMS:
-                joined = await life.add(shop.tenant_id, kind, **stage.accounts[kind][number])
-                if joined.problem:
-                    raise Permanent(f"{kind} could not be connected: {joined.problem}")
+                await _join(life, shop, kind, stage.accounts[kind][number])
             chats.append(await _chat(life, shop))
         await runtime.wakeups.flush()
     return chats
@@ -186,6 +185,17 @@ def _life(runtime: Runtime) -> ChannelLife:
     book, job = ChannelBook(runtime.pool, runtime.channels), health_job(runtime)
     rows = HealthRows(runtime.pool, runtime.ids)
     return ChannelLife(runtime.pool, runtime.clock, channels, runtime.channels, book, rows, job.probe, job)
+
+
+async def _join(life: ChannelLife, shop: Shop, kind: str, account: dict[str, Any]) -> None:
+    """Platforms give the gateway seconds to answer; a busy machine may need another try."""
+    problem: str | None = None
+    for _ in range(_TRIES):
+        problem = (await life.add(shop.tenant_id, kind, **account)).problem
+        if problem is None:
+            return
+        await asyncio.sleep(1.0)
+    raise Permanent(f"{kind} could not be connected: {problem}")
 
 
 async def _chat(life: ChannelLife, shop: Shop) -> str:
