@@ -26,6 +26,7 @@ _GROUPS: Final = (
     "battcrm.cli.eval_harvest",
     "battcrm.cli.eval_routing",
     "battcrm.cli.eval_fit",
+    "battcrm.cli.eval_cold",
 )
 """Modules that add commands of their own: each has `register(app)`."""
 

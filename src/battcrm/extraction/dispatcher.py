@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 from uuid import UUID
@@ -32,6 +32,8 @@ _REMARK: Final = 5
 _OWNERLESS: Final = frozenset(
     {AppealType.PURCHASE, AppealType.SELL, AppealType.STATUS, AppealType.WARRANTY, AppealType.OTHER}
 )
+_NO_DIAGNOSTICS: Final = frozenset({AppealType.STATUS, AppealType.WARRANTY, AppealType.PURCHASE})
+"""Wishes that name a part or a fault; a check-up is neither."""
 _NO_REPAIR: Final = frozenset({AppealType.INFO, AppealType.OTHER, AppealType.SELL})
 
 
@@ -166,6 +168,8 @@ def _hypothesis(
     device: Device, wish: Fact | None, owner: Fact | None, line: Line, opinion: Opinion | None
 ) -> Hypothesis:
     repairs = () if wish is not None and wish.value in _NO_REPAIR else repair_facts(device.repairs, line)
+    if wish is not None and wish.value in _NO_DIAGNOSTICS:
+        repairs = tuple(fact for fact in repairs if fact.value != "diagnostics")
     if opinion is not None:
         if wish is None or wish.value not in _NO_REPAIR:
             repairs = judge.judged_repairs(repairs, opinion, wish)
@@ -216,16 +220,24 @@ def _overridden(wish: Fact | None, signals: Signals) -> Fact | None:
 class RuleExtractor:
     """The `Extractor` of the pipeline: rules first, one model call for what stays open, pure merging.
 
-    Without a model (`model=None`) `complete` says so in `failed` and leaves the reading as it is.
+    Without a model (`model=None`) `complete` says so in `failed` and leaves the reading as it is. `catalogue_of` gives the
+    catalogue of a tenant that names devices of its own; it must answer at once.
     """
 
-    def __init__(self, catalogue: Catalogue, model: ModelReader | None = None) -> None:
-        self._reader = RuleReader(catalogue)
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        model: ModelReader | None = None,
+        catalogue_of: Callable[[UUID], Catalogue] | None = None,
+    ) -> None:
+        self._catalogue = catalogue
         self._model = model
+        self._catalogue_of = catalogue_of
 
-    def read(self, texts: Sequence[str], context: Context) -> Reading:
+    def read(self, texts: Sequence[str], context: TurnContext) -> Reading:
         """What the texts say by rules alone. Pure but for caches; never raises on any text."""
-        return self._reader.read(texts, context)
+        own = self._catalogue_of(context.tenant_id) if self._catalogue_of is not None else self._catalogue
+        return RuleReader(own).read(texts, context)
 
     def merge(self, known: Hypothesis, fresh: Hypothesis, *, correction: bool = False) -> Hypothesis:
         """Facts of the appeal after the turn; see `state.merge`."""

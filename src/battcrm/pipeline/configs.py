@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 from uuid import UUID
 
@@ -17,6 +17,8 @@ from battcrm.models.config import SECTIONS, TenantConfig
 log = structlog.get_logger(__name__)
 WAKE: Final = "config"
 _TTL: Final = 30.0
+
+Follower = Callable[[Iterable[UUID], Connection | None], Awaitable[None]]
 
 _LOAD: Final = """
 SELECT t.tenant_id, t.config_version, t.name, t.timezone, t.locale, t.state, c.document
@@ -45,7 +47,12 @@ class TenantConfigs:
         self._pool = pool
         self._clock = clock
         self._cache: dict[UUID, tuple[float, Tenancy]] = {}
+        self._followers: list[Follower] = []
         wakeups.listen(WAKE, self._cache.clear)
+
+    def follow(self, follower: Follower) -> None:
+        """Have something else of a tenant read again whenever its document is: at most once in 30 s, never for a message."""
+        self._followers.append(follower)
 
     def cached(self, tenant_id: UUID) -> Tenancy | None:
         """What `load` last read of a tenant, however old; None if it never did."""
@@ -70,6 +77,8 @@ class TenantConfigs:
                 )
                 self._cache[row["tenant_id"]] = (now + _TTL, tenancy)
                 found[row["tenant_id"]] = tenancy
+            for follower in self._followers:
+                await follower(missing, connection)
         return found
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from battcrm.extraction.normalise_morph import lemma_of
 from battcrm.extraction.rules.line import Line
-from battcrm.extraction.rules.match import SENTENCE, Word
+from battcrm.extraction.rules.match import SENTENCE
 from battcrm.extraction.rules.table import load_rules
 
 VERSION: Final = "1"
@@ -18,32 +18,26 @@ _NUMBER: Final = "#num"
 _ASCII: Final = 128
 
 
-def pairs(line: Line) -> Iterator[str]:
-    """Neighbouring lemmas; `.` stands for the start of a sentence and `?` for the end of a question."""
+def loose_features(line: Line) -> list[str]:
+    """What no single word shows: neighbouring lemmas (`.` is the start of a sentence, `?` the end of a question), how often
+    the text asks, and the kinds of devices in it."""
+    found = ["%" + tag for tag in line.tags]
     before = "."
     for word in line.words:
         lemma = key_of(word.norm)
-        yield f"{'.' if word.before >= SENTENCE else before} {lemma}"
+        found.append(f". {lemma}" if word.before >= SENTENCE else f"{before} {lemma}")
         if word.question:
-            yield f"{lemma} ?"
+            found.append(f"{lemma} ?")
+            found.append("?")
         before = lemma
-
-
-def extras(line: Line) -> Iterator[str]:
-    """Features of the whole text: the kinds of devices in it, and how often it asks."""
-    for tag in line.tags:
-        yield "%" + tag
-    for word in line.words:
-        if word.question:
-            yield "?"
+    return found
 
 
 def features_of(line: Line) -> Iterator[str]:
     """Every feature of a text, repeated as often as it occurs."""
     for word in line.words:
         yield from word_features(word.norm, word.classes)
-    yield from pairs(line)
-    yield from extras(line)
+    yield from loose_features(line)
 
 
 def word_features(norm: str, classes: frozenset[int]) -> Iterator[str]:
@@ -68,8 +62,3 @@ def set_names() -> dict[int, str]:
     """Names of the word sets by class number."""
     classes = load_rules().classes
     return {classes.of(name): name for name in classes.sets}
-
-
-def known_words(words: tuple[Word, ...]) -> int:
-    """How many words are worth an opinion: not numbers, not devices."""
-    return sum(1 for word in words if word.norm[:1] != "#" and not word.norm.isdigit())

@@ -7,15 +7,18 @@ from dataclasses import replace
 from typing import Final
 
 from battcrm.extraction.opinion.opinion import Opinion
+from battcrm.extraction.opinion.weights import OWNERS, REPAIRS
 from battcrm.extraction.thresholds import ACT
 from battcrm.models.facts import AppealType, Fact, Hypothesis, Method
 
 _DOUBT_TYPE: Final = 0.1
 _TRUST_TYPE: Final = 0.75
 _DOUBT_REPAIR: Final = 0.05
+_DOUBT_SURE_REPAIR: Final = 0.02
 _TRUST_REPAIR: Final = 0.4
 _TRUST_OWNER: Final = 0.5
 """Found on batches of dialogues that neither the rules nor the weights had seen; see docs/guides/extraction.md."""
+_SURE: Final = 0.96
 _DOUBTED: Final = 0.65
 _TRUSTED: Final = 0.8
 _ENOUGH: Final = 3
@@ -42,10 +45,10 @@ def judged_type(fact: Fact | None, opinion: Opinion) -> Fact | None:
 def judged_repairs(facts: Sequence[Fact], opinion: Opinion, wish: Fact | None) -> tuple[Fact, ...]:
     """Repairs after both were heard. A text where the rules found none gets the likely ones, if it wishes a repair."""
     if facts:
-        return tuple(_doubted(fact) if opinion.repairs[fact.value] < _DOUBT_REPAIR else fact for fact in facts)
+        return tuple(_doubted(fact) if opinion.share(fact.value) < _floor(fact) else fact for fact in facts)
     if wish is None or wish.value not in {AppealType.REPAIR, AppealType.WARRANTY}:
         return ()
-    likely = [value for value, share in opinion.repairs.items() if share >= _TRUST_REPAIR]
+    likely = opinion.likely(REPAIRS, _TRUST_REPAIR)
     return tuple(Fact(value, _TRUSTED, Method.RULE, f"opinion: like {value}") for value in likely)
 
 
@@ -53,10 +56,16 @@ def judged_owner(fact: Fact | None, opinion: Opinion, wish: Fact | None) -> Fact
     """Whose part: the rules' word, else a likely owner where a repair is wished."""
     if fact is not None or wish is None or wish.value != AppealType.REPAIR:
         return fact
-    likest = max(opinion.owners, key=lambda value: opinion.owners[value])
-    if opinion.owners[likest] < _TRUST_OWNER:
+    likely = opinion.likely(OWNERS, _TRUST_OWNER)
+    if not likely:
         return None
+    likest = likely[0]
     return Fact(likest, _TRUSTED, Method.RULE, f"opinion: like a {likest}'s part")
+
+
+def _floor(fact: Fact) -> float:
+    """A fault told in so many words is doubted later than a part that is merely named."""
+    return _DOUBT_SURE_REPAIR if fact.confidence >= _SURE else _DOUBT_REPAIR
 
 
 def _doubted(fact: Fact) -> Fact:

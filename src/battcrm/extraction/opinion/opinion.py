@@ -8,20 +8,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from battcrm.extraction.opinion.features import extras, known_words, pairs, word_features
-from battcrm.extraction.opinion.weights import COLUMNS, OWNERS, REPAIRS, TYPES, load_weights
+from battcrm.extraction.opinion.features import loose_features, word_features
+from battcrm.extraction.opinion.weights import COLUMNS, TYPES, load_weights, unpack
 from battcrm.extraction.rules.line import Line
 
-_NOTHING: Final = (0.0,) * (len(COLUMNS) + 1)
+_COLUMN: Final = {value: at for at, value in enumerate(COLUMNS)}
 
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """Probabilities by label. `types` add up to one; the others stand alone. `words` is how much text there was."""
+    """How alike the text is to each label: `logits` by column, `types` as shares of one. `words`: how much text there was."""
 
+    logits: tuple[float, ...]
     types: Mapping[str, float]
-    repairs: Mapping[str, float]
-    owners: Mapping[str, float]
     words: int
 
     @property
@@ -29,31 +28,42 @@ class Opinion:
         """The likeliest wish."""
         return max(self.types, key=self.types.__getitem__)
 
+    def share(self, value: str) -> float:
+        """The probability of a repair type or an owner, by itself."""
+        return sigmoid(self.logits[_COLUMN[value]])
+
+    def likely(self, values: Sequence[str], share: float) -> list[str]:
+        """Those of the values at least that probable, the likeliest first."""
+        found = [(self.share(value), value) for value in values]
+        return [value for sure, value in sorted(found, key=lambda pair: -pair[0]) if sure >= share]
+
 
 def read_opinion(line: Line) -> Opinion:
-    """The opinion on a text. Pure; costs one addition of rows for each word and pair of words."""
+    """The opinion on a text. Pure; costs one addition for each word and each pair of words."""
     weights = load_weights()
-    found = [_word_row(word.norm, word.classes) for word in line.words]
-    rows = weights.rows
-    found += [row for name in pairs(line) if (row := rows.get(name)) is not None]
-    found += [row for name in extras(line) if (row := rows.get(name)) is not None]
-    sums = [math.fsum(column) for column in zip(*found, strict=True)] if found else _NOTHING
-    length = math.sqrt(sums[-1]) or 1.0
-    logits = [bias + total / length for bias, total in zip(weights.bias, sums, strict=False)]
-    first, last = len(TYPES), len(TYPES) + len(REPAIRS)
-    return Opinion(
-        types=dict(zip(TYPES, softmax(logits[:first]), strict=True)),
-        repairs=dict(zip(REPAIRS, map(sigmoid, logits[first:last]), strict=True)),
-        owners=dict(zip(OWNERS, map(sigmoid, logits[last:]), strict=True)),
-        words=known_words(line.words),
-    )
+    total = rows = 0
+    for word in line.words:
+        row, times = _word_row(word.norm, word.classes)
+        total += row
+        rows += times
+    for name in loose_features(line):
+        row = weights.packed(name)
+        if row:
+            total += row
+            rows += 1
+    *sums, squares = unpack(total, rows)
+    length = math.sqrt(squares) or 1.0
+    logits = tuple(bias + value / length for bias, value in zip(weights.bias, sums, strict=True))
+    types = dict(zip(TYPES, softmax(logits[: len(TYPES)]), strict=True))
+    return Opinion(logits, types, len(line.words) - len(line.devices))
 
 
 @lru_cache(maxsize=1 << 14)
-def _word_row(norm: str, classes: frozenset[int]) -> tuple[float, ...]:
-    rows = load_weights().rows
-    found = [row for name in word_features(norm, classes) if (row := rows.get(name)) is not None]
-    return tuple(map(sum, zip(*found, strict=True))) if found else _NOTHING
+def _word_row(norm: str, classes: frozenset[int]) -> tuple[int, int]:
+    """The sum of a word's packed rows, and how many there were."""
+    weights = load_weights()
+    found = [row for name in word_features(norm, classes) if (row := weights.packed(name))]
+    return sum(found), len(found)
 
 
 def softmax(logits: Sequence[float]) -> list[float]:

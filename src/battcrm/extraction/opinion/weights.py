@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -20,16 +20,47 @@ OWNERS: Final = tuple(str(value) for value in PartOwner)
 COLUMNS: Final = (*TYPES, *REPAIRS, *OWNERS)
 _STEPS: Final = 127
 """A row is stored as its largest weight and, for each column, a whole number of 127ths of it."""
+_FINE: Final = 64
+_LIFT: Final = 1 << 13
 FILE: Final = "weights.tsv"
 
 
-@dataclass(frozen=True, slots=True)
 class Weights:
-    """`rows[feature]` are the weights by column, then the feature's share in the length of a text."""
+    """Rows of weights by feature, each packed into one whole number, so that adding rows is one addition.
 
-    bias: tuple[float, ...]
-    rows: Mapping[str, tuple[float, ...]]
-    made_of: str = ""
+    A packed row has a 32-bit field for every column and one for the feature's share in the length of a text. A field holds
+    its value times `_FINE`, lifted by `_LIFT` so that no field borrows from its neighbour.
+    """
+
+    def __init__(self, raw: dict[str, str], bias: Sequence[float], made_of: str) -> None:
+        self.bias = tuple(bias)
+        self.made_of = made_of
+        self._raw = raw
+        self._packed: dict[str, int] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._raw
+
+    def packed(self, name: str) -> int:
+        """The packed row of a feature, 0 for an unknown one. Unpacked from the file's text at its first use."""
+        found = self._packed.get(name)
+        if found is None:
+            raw = self._raw.get(name)
+            found = self._packed[name] = pack(_numbers(raw)) if raw is not None else 0
+        return found
+
+
+def pack(numbers: Sequence[float]) -> int:
+    """A row as one number."""
+    fields = array("I", [round(number * _FINE) + _LIFT for number in numbers])
+    return int.from_bytes(fields.tobytes(), sys.byteorder)
+
+
+def unpack(total: int, rows: int) -> list[float]:
+    """Column sums of that many packed rows."""
+    fields = array("I", total.to_bytes(4 * (len(COLUMNS) + 1), sys.byteorder))
+    lift = rows * _LIFT
+    return [(field - lift) / _FINE for field in fields]
 
 
 @cache
@@ -49,13 +80,14 @@ def parse(text: str) -> Weights:
     version, columns, made_of = head.split("\t")
     if version != VERSION or tuple(columns.split(",")) != COLUMNS:
         raise Invalid("the opinion's weights are of another version", field=FILE, remedy="battcrm eval fit")
-    rows = {}
-    for line in lines:
-        name, share, largest, packed = line.split("\t")
-        step = float(largest) / _STEPS
-        rows[name] = (*(number * step for number in array("b", bytes.fromhex(packed))), float(share))
-    bias = rows.pop("")
-    return Weights(bias[:-1], rows, made_of)
+    raw = dict(line.split("\t", 1) for line in lines)
+    return Weights(raw, _numbers(raw.pop(""))[:-1], made_of)
+
+
+def _numbers(raw: str) -> tuple[float, ...]:
+    share, largest, packed = raw.split("\t")
+    step = float(largest) / _STEPS
+    return (*(number * step for number in array("b", bytes.fromhex(packed))), float(share))
 
 
 def write(path: Path, rows: Mapping[str, Sequence[float]], made_of: str) -> None:

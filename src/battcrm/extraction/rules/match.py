@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from battcrm.extraction.normalise_morph import lemma_of
 from battcrm.extraction.normalise_translit import cyrillic_reading
 from battcrm.extraction.rules.fuzzy import nearest
 from battcrm.extraction.rules.pattern import CLAUSE_END, END, GAP, NOT, QUESTION, START, WORD, Rule
-from battcrm.extraction.rules.table import FIRST_BOOK, load_rules
+from battcrm.extraction.rules.table import FIRST_BOOK, load_rules, mask_of
 
 CLAUSE: Final = 1
 SENTENCE: Final = 2
 MESSAGE: Final = 3
 _MIN_LATIN: Final = 4
-_NOTHING: Final[frozenset[int]] = frozenset()
 _NEGATIONS: Final = frozenset({"не", "нет", "ни", "без", "кроме"})
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """One word as the rules see it. `before` is the strength of the break before it (0 none … 3 another message)."""
 
     norm: str
@@ -96,24 +94,37 @@ def special(*names: str) -> frozenset[int]:
 
 def scan(words: tuple[Word, ...], tags: frozenset[str] = frozenset(), *, late: bool = False) -> list[Hit]:
     """Every hit of every rule of the first (or the `late`) pass, in order of appearance. Pure."""
+    waiting: set[int] = set()
+    present = 0
+    for word in words:
+        mask, early, tardy = _profile(word.classes)
+        present |= mask
+        waiting.update(tardy if late else early)
     table = load_rules()
-    rules = table.by_key_late if late else table.by_key
-    present = _NOTHING.union(*[word.classes for word in words])
     hits: list[Hit] = []
-    for cls in present & rules.keys():
-        for rule in rules[cls]:
-            if rule.needs <= present:
-                hits += _hits(rule, words, present, tags)
+    for number in sorted(waiting):
+        needs = table.masks[number]
+        if needs & present == needs:
+            hits += _hits(table.rules[number], words, present, tags)
     hits.sort(key=lambda hit: (hit.first, hit.last))
     return hits
 
 
-def _hits(rule: Rule, words: tuple[Word, ...], present: frozenset[int], tags: frozenset[str]) -> list[Hit]:
+@lru_cache(maxsize=1 << 15)
+def _profile(classes: frozenset[int]) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    """The classes as one number with a bit for each, and the numbers of the rules of both passes that wait for them."""
+    table = load_rules()
+    early = tuple(number for cls in classes & table.by_key.keys() for number in table.by_key[cls])
+    tardy = tuple(number for cls in classes & table.by_key_late.keys() for number in table.by_key_late[cls])
+    return mask_of(classes), early, tardy
+
+
+def _hits(rule: Rule, words: tuple[Word, ...], present: int, tags: frozenset[str]) -> list[Hit]:
     hits: list[Hit] = []
     for guard in rule.guards:
         if guard.tag and (guard.tag in tags) is not guard.wanted:
             return hits
-        if guard.whole and (guard.cls in present) is not guard.wanted:
+        if guard.whole and bool(present >> guard.cls & 1) is not guard.wanted:
             return hits
     done = -1
     for start, word in enumerate(words):
@@ -131,8 +142,8 @@ def _guarded(rule: Rule, words: tuple[Word, ...], at: int) -> bool:
     if not near:
         return True
     first, last = sentence(words, at)
-    present = _NOTHING.union(*[word.classes for word in words[first:last]])
-    return all((guard.cls in present) is guard.wanted for guard in near)
+    here = words[first:last]
+    return all(any(guard.cls in word.classes for word in here) is guard.wanted for guard in near)
 
 
 def sentence(words: tuple[Word, ...], at: int) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -39,14 +40,16 @@ _COMMENT: Final = re.compile(r"(^|\s\s)#\s.*$")
 class RuleSet:
     """All rules with their word classes.
 
-    `by_key` maps the rarest class a rule of the first pass (what is broken) needs to the rules waiting for it;
-    `by_key_late` does so for the second pass, which sees what the first one found.
+    `by_key` maps the rarest class a rule of the first pass (what is broken) needs to the numbers of the rules waiting for
+    it; `by_key_late` does so for the second pass, which sees what the first one found. A number is a place in `rules`;
+    `masks` are the classes each of them needs.
     """
 
     classes: Classes
-    by_key: dict[int, tuple[Rule, ...]]
-    by_key_late: dict[int, tuple[Rule, ...]]
+    by_key: dict[int, tuple[int, ...]]
+    by_key_late: dict[int, tuple[int, ...]]
     rules: tuple[Rule, ...]
+    masks: tuple[int, ...]
 
 
 @cache
@@ -61,9 +64,16 @@ def load_rules() -> RuleSet:
         rules.extend(_read_rules(name, text, classes))
     for expression in (*EXTRA_CLASSES, *classes.sets):
         classes.of(expression)
-    early = [rule for rule in rules if rule.book == FIRST_BOOK]
-    late = [rule for rule in rules if rule.book != FIRST_BOOK]
-    return RuleSet(classes, _index(early), _index(late), tuple(rules))
+    early = [number for number, rule in enumerate(rules) if rule.book == FIRST_BOOK]
+    late = [number for number, rule in enumerate(rules) if rule.book != FIRST_BOOK]
+    return RuleSet(
+        classes, _index(rules, early), _index(rules, late), tuple(rules), tuple(mask_of(r.needs) for r in rules)
+    )
+
+
+def mask_of(classes: Iterable[int]) -> int:
+    """Word classes as one number with a bit for each."""
+    return sum(1 << cls for cls in set(classes))
 
 
 def _read_sets(text: str, classes: Classes) -> None:
@@ -113,9 +123,10 @@ def _rule(head: tuple[str, str, float, str], line: str, classes: Classes) -> Rul
     return Rule(book, value, confidence, kind, elements, parse_guards(guards, classes), needs, lead, source)
 
 
-def _index(rules: list[Rule]) -> dict[int, tuple[Rule, ...]]:
-    uses = Counter(cls for rule in rules for cls in rule.needs)
-    by_key: dict[int, list[Rule]] = {}
-    for rule in rules:
-        by_key.setdefault(min(rule.needs, key=lambda cls: (uses[cls], cls)), []).append(rule)
+def _index(rules: list[Rule], numbers: list[int]) -> dict[int, tuple[int, ...]]:
+    uses = Counter(cls for number in numbers for cls in rules[number].needs)
+    by_key: dict[int, list[int]] = {}
+    for number in numbers:
+        key = min(rules[number].needs, key=lambda cls: (uses[cls], cls))
+        by_key.setdefault(key, []).append(number)
     return {key: tuple(found) for key, found in by_key.items()}

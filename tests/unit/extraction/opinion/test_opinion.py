@@ -1,0 +1,116 @@
+"""The second opinion: when it doubts, when it finds, when it is silent, and that its weights belong to this code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from battcrm.extraction.evaluation.dataset import load
+from battcrm.extraction.opinion.fit import fingerprint, fit
+from battcrm.extraction.opinion.judge import applies, judged_owner, judged_repairs, judged_type
+from battcrm.extraction.opinion.opinion import Opinion, read_opinion
+from battcrm.extraction.opinion.weights import COLUMNS, TYPES, load_weights, pack, parse, unpack, write
+from battcrm.extraction.thresholds import ACT
+from battcrm.kit.errors import Invalid
+from battcrm.models.facts import Fact, Hypothesis, Method
+from tests.unit.extraction.reader import reader
+
+_GOLDEN = Path(__file__).parents[3] / "data" / "golden"
+_LEARNT = ("dev", "extra*", "fresh*", "phrases")
+
+
+def opinion(**logits: float) -> Opinion:
+    row = [logits.get(name, -8.0) for name in COLUMNS]
+    share = (1 - 0.05) / (len(TYPES) - 1)
+    types = {name: 0.05 if logits.get(name) is None else 0.99 for name in TYPES}
+    return Opinion(tuple(row), types if set(logits) & set(TYPES) else dict.fromkeys(TYPES, share), 9)
+
+
+def fact(value: str, confidence: float = 0.95) -> Fact:
+    return Fact(value, confidence, Method.RULE, "rule")
+
+
+def test_the_weights_were_fitted_on_the_dialogues_as_they_are() -> None:
+    learnt = sorted(path for name in _LEARNT for path in _GOLDEN.glob(f"{name}.jsonl"))
+    assert load_weights().made_of == fingerprint(learnt), "run: battcrm eval fit " + " ".join(p.name for p in learnt)
+
+
+def test_nothing_is_learnt_from_what_only_measures() -> None:
+    assert not any(
+        path.name in {"test.jsonl", "blind.jsonl"} for name in _LEARNT for path in _GOLDEN.glob(f"{name}.jsonl")
+    )
+
+
+def test_a_wish_unlike_its_words_is_doubted_and_a_likely_one_is_kept() -> None:
+    doubted = judged_type(fact("warranty"), opinion(repair=5.0))
+    assert doubted is not None
+    assert doubted.value == "warranty"
+    assert doubted.confidence < ACT
+    assert judged_type(fact("repair"), opinion(repair=5.0)) == fact("repair")
+
+
+def test_a_wish_the_rules_have_no_words_for_is_found() -> None:
+    found = judged_type(None, opinion(status=5.0))
+    assert found is not None
+    assert found.value == "status"
+    assert found.confidence >= ACT
+    unsure = Opinion((0.0,) * len(COLUMNS), dict.fromkeys(TYPES, 1 / len(TYPES)), 9)
+    assert judged_type(None, unsure) is None
+
+
+def test_repairs_are_doubted_one_by_one_and_found_only_where_one_is_wished() -> None:
+    kept, doubted = judged_repairs((fact("screen"), fact("camera")), opinion(screen=2.0), fact("repair"))
+    assert (kept.confidence >= ACT, doubted.confidence >= ACT) == (True, False)
+    assert [f.value for f in judged_repairs((), opinion(battery=3.0), fact("repair"))] == ["battery"]
+    assert judged_repairs((), opinion(battery=3.0), fact("purchase")) == ()
+
+
+def test_an_owner_is_found_only_for_a_repair_and_never_against_the_rules() -> None:
+    found = judged_owner(None, opinion(client=3.0), fact("repair"))
+    assert found is not None
+    assert found.value == "client"
+    assert judged_owner(None, opinion(client=3.0), fact("status")) is None
+    assert judged_owner(fact("shop"), opinion(client=3.0), fact("repair")) == fact("shop")
+
+
+def test_later_turns_and_a_word_or_two_are_left_to_the_rules() -> None:
+    assert applies(opinion(repair=1.0), None)
+    assert applies(opinion(repair=1.0), Hypothesis(appeal_type=fact("other")))
+    assert not applies(opinion(repair=1.0), Hypothesis(appeal_type=fact("repair")))
+    line, _ = reader().line_of(["айфон 13"])
+    assert not applies(read_opinion(line), None)
+
+
+def test_a_text_of_unknown_words_is_like_nothing() -> None:
+    line, _ = reader().line_of(["зюзя кракозябр фырть мяк"])
+    assert max(read_opinion(line).types.values()) < 0.75
+
+
+def test_packed_rows_add_up_column_by_column() -> None:
+    one = [(-1) ** n * n / 8 for n in range(len(COLUMNS) + 1)]
+    other = [60.5 - n for n in range(len(COLUMNS) + 1)]
+    assert unpack(pack(one) * 300 + pack(other), 301) == [300 * a + b for a, b in zip(one, other, strict=True)]
+
+
+def test_the_same_dialogues_give_the_same_weights_and_they_come_back_from_the_file(tmp_path: Path) -> None:
+    examples = load(_GOLDEN / "extra6.jsonl")
+    lines = [(reader().line_of([t for turn in e.turns for t in turn.texts])[0], e) for e in examples]
+    rows = fit(lines)
+    assert rows == fit(lines)
+    path = tmp_path / "weights.tsv"
+    write(path, rows, "x")
+    back = parse(path.read_text("utf-8"))
+    assert back.made_of == "x"
+    assert all(name in back for name in rows if name)
+    known = [
+        (line, e) for line, e in lines if len(e.expect) == 1 and "battery" in (e.expect[0].get("repair_types") or ())
+    ]
+    assert known
+    column = COLUMNS.index("battery")
+    assert all(sum(rows[name][column] for name in ("=батарея", "@battery") if name in rows) > 0 for _ in known)
+
+
+def test_weights_of_other_labels_are_refused() -> None:
+    with pytest.raises(Invalid):
+        parse("0\ta,b\tx\n")
