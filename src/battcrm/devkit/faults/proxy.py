@@ -90,11 +90,11 @@ class Proxy:
 
     async def stop(self) -> None:
         """Cut everything and close."""
+        self.heal()
+        while self._tasks:
+            await self.refuse()
+            await asyncio.wait(list(self._tasks), timeout=0.5)
         await self.refuse()
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(list(self._tasks))
 
     async def _connected(self, reader: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -11,7 +11,7 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
@@ -37,26 +37,37 @@ graph is missing at the end. *refused*: never accepted although repeated six tim
 
 
 async def run(groups: Sequence[str], folder: Path) -> list[Row]:
-    """Play groups; each one's rows are in the folder when it is done."""
+    """Play groups, or parts of them (`redis:1/2`); each row is in the folder as soon as its case is done."""
     found: list[Row] = []
     for group in groups:
-        rows: list[Row] = []
-        if group in proxy_special.GROUPS:
-            rows = await proxy_special.GROUPS[group]()
+        name, _, part = group.partition(":")
+        if name in proxy_special.GROUPS:
+            found += [_keep(row, folder) for row in await proxy_special.GROUPS[name]()]
         else:
-            chosen = [case for case in CASES if case.group == group]
-            async for row in play(chosen):
-                rows.append(row)
-                sys.stderr.write(f"{'ok  ' if row.right else 'BAD '} {row}\n")
-        target = folder / f"{group}.json"
-        target.write_bytes(orjson.dumps([dataclasses.asdict(row) for row in rows]))
-        found += rows
+            found += [_keep(row, folder) async for row in play(chosen(name, part))]
     return found
+
+
+def chosen(group: str, part: str = "") -> list[Case]:
+    """The cases of a group, or of its part such as `2/3`."""
+    cases = [case for case in CASES if case.group == group]
+    if not part:
+        return cases
+    number, _, of = part.partition("/")
+    return cases[int(number) - 1 :: int(of)]
+
+
+def _keep(row: Row, folder: Path) -> Row:
+    sys.stderr.write(f"{'ok  ' if row.right else 'BAD '} {row}\n")
+    (folder / f"{row.case.replace(' ', '-')}.json").write_bytes(orjson.dumps(dataclasses.asdict(row)))
+    return row
 
 
 def page(folder: Path) -> str:
     """The page made from the rows in the folder."""
-    rows = [Row(**item) for group in GROUPS for item in _kept(folder / f"{group}.json")]
+    kept = [Row(**orjson.loads(path.read_bytes())) for path in folder.glob("*.json")]
+    order = {case.name: number for number, case in enumerate(CASES)}
+    rows = sorted(kept, key=lambda row: (order.get(row.case, len(order)), row.case))
     lines = [
         "| fault | injected | accepted | lost | duplicated | unknown | effects | refused | drain s |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -71,15 +82,10 @@ def page(folder: Path) -> str:
     return _HEAD + total + "\n".join(lines) + "\n" + proxy_special.notes()
 
 
-def _kept(path: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = orjson.loads(path.read_bytes()) if path.exists() else []
-    return found
-
-
 def main() -> None:
     """Play and write. Exit 1 when a case did not go right."""
     parser = argparse.ArgumentParser(prog="python -m battcrm.devkit.faults.proxy_table")
-    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"some of: {', '.join(GROUPS)}")
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"some of: {', '.join(GROUPS)}; redis:1/2 is a half")
     parser.add_argument("--into", type=Path, default=Path("build/faults"), help="folder for the rows")
     parser.add_argument("--page", type=Path, help="write the page here")
     options = parser.parse_args()
