@@ -251,7 +251,8 @@ def _priced(query: ContextQuery) -> tuple[str, ...]:
 
 
 def _device_key(query: ContextQuery) -> Hashable:
-    return (query.tenant_id, query.brand, query.model)
+    """What one answer is about: the repairs of all models of a family."""
+    return (query.tenant_id, query.brand, family_of(query.model or ""))
 
 
 def _price_key(query: ContextQuery) -> Hashable:
@@ -288,7 +289,6 @@ def _parameters(query: ContextQuery, want_history: bool, want_shared: bool) -> d
         "tenant_id": str(query.tenant_id),
         "client_id": str(query.client_id),
         "brand": query.brand or "",
-        "model": query.model or "",
         "family": family_of(query.model or ""),
         "want_history": want_history,
         "want_shared": want_shared,

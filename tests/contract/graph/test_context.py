@@ -59,6 +59,20 @@ async def test_similar_ranks_model_overlap_and_recency_and_says_why(
     assert facts.similar[2].why == "same model; shared: screen; 5 days ago"
 
 
+async def test_a_sibling_asked_next_needs_no_other_question(
+    rows: Rows, projector: Projector, reader: GraphContextReader, bolt: Graph
+) -> None:
+    for model in ("iPhone 13", "iPhone 13 Pro"):
+        await rows.repair(3, model=model)
+    await projector.rebuild(rows.tenant_id)
+    base = await reader.fetch(query(rows, newcomer=True))
+    await bolt.close()
+    sibling = await reader.fetch(query(rows, newcomer=True, model="iPhone 13 Pro"))
+    assert sibling.unavailable is None
+    assert [past.model for past in base.similar] == ["iPhone 13", "iPhone 13 Pro"]
+    assert [past.model for past in sibling.similar] == ["iPhone 13 Pro", "iPhone 13"]
+
+
 async def test_offers_have_support_and_lift_and_skip_what_was_just_done(
     rows: Rows, projector: Projector, reader: GraphContextReader
 ) -> None:
