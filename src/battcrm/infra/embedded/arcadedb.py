@@ -20,6 +20,7 @@ class ArcadeDb:
 
     name: str = "graph"
     default_ports: tuple[int, ...] = (17687, 12480)
+    port_refused: bytes = b"Unable to listen to a HTTP port"
     ask_to_end: signal.Signals = signal.SIGTERM
 
     def __init__(self, home: Home, credentials: Credentials) -> None:

@@ -59,6 +59,7 @@ class Postgres:
 
     name: str = "postgres"
     default_ports: tuple[int, ...] = (15432,)
+    port_refused: bytes = b""
     ask_to_end: signal.Signals = signal.SIGINT  # fast shutdown: sessions are cut, a checkpoint is written
 
     def __init__(self, home: Home, credentials: Credentials) -> None:

@@ -39,6 +39,8 @@ class Server(Protocol):
 
     name: str
     default_ports: tuple[int, ...]
+    port_refused: bytes
+    """What its log says when it lives on without a port that it did not get; empty for one that ends then."""
     ask_to_end: signal.Signals
 
     @property
@@ -148,7 +150,7 @@ async def _start(server: Server, home: Home, *, owned: bool) -> Up:
         except _EndedEarly as ended:
             failure = ended  # the last sessions of a killed server may still hold its shared memory
             await asyncio.sleep(_AFTER_EXIT_SECONDS)
-            continue
+            up = None
         if up is not None:
             return up
         preferred = tuple(0 for _ in ports)  # whoever took these may keep them
@@ -189,6 +191,8 @@ async def _ready(server: Server, ports: tuple[int, ...], child: Started, log: Pa
             if not all(process.port_is_free(port) for port in ports):
                 return None
             raise _EndedEarly(_story(server, f"it ended with code {code}", log), code="embedded.start")
+        if server.port_refused and server.port_refused in log.read_bytes():
+            return None
         try:
             return await server.ask(ports)
         except AuthExpired:

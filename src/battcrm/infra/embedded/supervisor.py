@@ -13,7 +13,7 @@ from typing import Final
 
 from battcrm.infra.embedded import arcadedb, postgres
 from battcrm.infra.embedded.arcadedb import ArcadeDb
-from battcrm.infra.embedded.home import Credentials, Home
+from battcrm.infra.embedded.home import Credentials, Home, Record
 from battcrm.infra.embedded.postgres import Postgres
 from battcrm.infra.embedded.server import Progress, Server, Up, bring_down, bring_up, running
 from battcrm.infra.embedded.valkey import Valkey
@@ -114,6 +114,10 @@ async def attach(home: Path) -> Running | None:
 async def temporary(which: frozenset[str] = ALL) -> AsyncIterator[Running]:
     """Servers in a new folder of the system's temporary one; stopped and removed at the end. For tests and benches."""
     home = Path(tempfile.mkdtemp(prefix="battcrm-"))
+    place = _home(home)
+    for name, server in _servers(place, place.credentials(), which).items():
+        # Any free ports: several of these start at the same moment, and all would begin with the usual ones.
+        place.remember(name, Record(tuple(0 for _ in server.default_ports)))
     try:
         running_servers = await start(home, which=which)
         try:

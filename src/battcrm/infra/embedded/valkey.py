@@ -40,6 +40,7 @@ class Valkey:
 
     name: str = "redis"
     default_ports: tuple[int, ...] = (16379,)
+    port_refused: bytes = b""
     ask_to_end: signal.Signals = signal.SIGTERM
 
     def __init__(self, home: Home, credentials: Credentials) -> None:
