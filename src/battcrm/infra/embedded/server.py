@@ -162,6 +162,7 @@ async def _attempt(server: Server, home: Home, ports: tuple[int, ...], *, owned:
     launch = server.launch(ports)
     log = home.log(server.name)
     home.remember(server.name, Record(ports))
+    before = log.stat().st_size if log.exists() else 0
     child = process.spawn(
         launch.argv,
         log=log,
@@ -172,7 +173,7 @@ async def _attempt(server: Server, home: Home, ports: tuple[int, ...], *, owned:
     record = Record(ports, child.pid, child.started)
     home.remember(server.name, record)
     try:
-        version = await _ready(server, ports, child, log)
+        version = await _ready(server, ports, child, (log, before))
     except BaseException:
         await process.end(child.pid, child.started, server.marker, server.ask_to_end)
         raise
@@ -182,7 +183,9 @@ async def _attempt(server: Server, home: Home, ports: tuple[int, ...], *, owned:
     return Up(record, version, ours=True)
 
 
-async def _ready(server: Server, ports: tuple[int, ...], child: Started, log: Path) -> str | None:
+async def _ready(server: Server, ports: tuple[int, ...], child: Started, written: tuple[Path, int]) -> str | None:
+    """The server's version; None when a port is somebody else's. `written` = log, and its length before the start."""
+    log, before = written
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _READY_SECONDS
     while loop.time() < deadline:
@@ -191,7 +194,7 @@ async def _ready(server: Server, ports: tuple[int, ...], child: Started, log: Pa
             if not all(process.port_is_free(port) for port in ports):
                 return None
             raise _EndedEarly(_story(server, f"it ended with code {code}", log), code="embedded.start")
-        if server.port_refused and server.port_refused in log.read_bytes():
+        if server.port_refused and server.port_refused in log.read_bytes()[before:]:
             return None
         try:
             return await server.ask(ports)
