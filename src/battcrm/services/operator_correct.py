@@ -253,20 +253,20 @@ class Corrections(Desk):
         extra = [r for r in dict.fromkeys(replies) if r not in chosen]
         own = await _facts(work, target)
         await run.execute(sql.MOVE_MESSAGES, tenant, [*chosen, *extra], target.id)
-        came = {
-            r[0] for r in await run.fetch(sql.MOVE_FACTS, tenant, source.id, target.id, chosen, [t[0] for t in turns])
-        }
-        arrived = [line for line in await _facts(work, target) if line.fact_id in came]
-        left = await _facts(work, source)
-        was = source.known
-        source.known = without_moved(source.known, arrived, left)
-        target.known = with_moved(target.known, arrived, own, was)
         said = await run.fetchrow(sql.LEFT, tenant, work.dialogs, source.id)
-        target.touched_at = max(target.touched_at, *(row["received_at"] for row in moving))
         if said is not None and said["last"] is not None:
             source.touched_at = min(source.touched_at, said["last"])
         elif source.row["status"] in _TALKING:
             source.emptied_into = target.id
+        emptied = source.emptied_into is not None
+        keys = (source.id, target.id, chosen, [t["turn_id"] for t in turns], emptied)
+        came = {r["fact_id"] for r in await run.fetch(sql.MOVE_FACTS, tenant, *keys)}
+        arrived = [line for line in await _facts(work, target) if line.fact_id in came]
+        left = await _facts(work, source)
+        was = source.known
+        source.known = Hypothesis() if emptied else without_moved(source.known, arrived, left)
+        target.known = with_moved(target.known, arrived, own, was)
+        target.touched_at = max(target.touched_at, *(row["received_at"] for row in moving))
         work.said = sum(row["direction"] == "in" for row in moving)
         work.moved, work.facts = [*chosen, *extra], len(came)
         work.replies = sum(row["direction"] == "out" for row in moving) + len(extra)

@@ -48,9 +48,10 @@ JOIN message m ON m.tenant_id = $1 AND m.message_id = o.message_id AND m.appeal_
 MOVE_MESSAGES: Final = """
 UPDATE message SET appeal_id = $3 WHERE tenant_id = $1 AND message_id = ANY($2::uuid[])
 """
+# What a person set stays where it was set, unless nothing else stays there ($6).
 MOVE_FACTS: Final = """
-UPDATE fact SET appeal_id = $3 WHERE tenant_id = $1 AND appeal_id = $2 AND method <> 'operator'
-  AND (message_id = ANY($4::uuid[]) OR (message_id IS NULL AND turn_id = ANY($5::uuid[])))
+UPDATE fact SET appeal_id = $3 WHERE tenant_id = $1 AND appeal_id = $2 AND ($6 OR (method <> 'operator'
+  AND (message_id = ANY($4::uuid[]) OR (message_id IS NULL AND turn_id = ANY($5::uuid[])))))
 RETURNING fact_id
 """
 FACTS: Final = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from battcrm.infra.postgres import open_pool
 from battcrm.kit.text import dumps
 from battcrm.models.situation import AppealStatus
 from battcrm.pipeline.ai_worker import AiWorker
+from battcrm.pipeline.ports import Writer
 from battcrm.services.channels import Channels
 from battcrm.services.clients import Clients
 from battcrm.services.clients_twins import Twins
@@ -121,7 +122,7 @@ class Shop:
 
 
 @pytest.fixture
-def _environment(clean_database: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def environment(clean_database: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     for name, value in {
         "DATABASE_URL": clean_database,
         "REDIS_URL": redis_url,
@@ -134,7 +135,8 @@ def _environment(clean_database: str, redis_url: str, monkeypatch: pytest.Monkey
 
 
 @asynccontextmanager
-async def _opened(database: str, response: dict[str, Any]) -> AsyncIterator[Shop]:
+async def opened(database: str, response: dict[str, Any], writer: Writer | None = None) -> AsyncIterator[Shop]:
+    """A shop with these settings of its answers, and perhaps a model that words them."""
     pool = await open_pool(database, maximum=1)
     await maintain(pool, datetime.now(UTC))
     await pool.close()
@@ -146,20 +148,19 @@ async def _opened(database: str, response: dict[str, Any]) -> AsyncIterator[Shop
         channel = await runtime.channels.find(new.channel_id)
         assert channel is not None
         base = (runtime.pool, runtime.clock, runtime.ids, runtime.wakeups, runtime.configs)
-        yield Shop(
-            runtime, tenant.tenant_id, channel, ai_worker.build(runtime, layers), Operators(*base), Corrections(*base),
-            Suggestions(*base), Clients(*base), Twins(*base),
-        )  # fmt: skip
+        turns = ai_worker.build(runtime, replace(layers, writer=writer))
+        people = (Operators(*base), Corrections(*base), Suggestions(*base), Clients(*base), Twins(*base))
+        yield Shop(runtime, tenant.tenant_id, channel, turns, *people)
 
 
 @pytest.fixture
-async def shop(_environment: str) -> AsyncIterator[Shop]:
-    async with _opened(_environment, {}) as opened:
-        yield opened
+async def shop(environment: str) -> AsyncIterator[Shop]:
+    async with opened(environment, {}) as place:
+        yield place
 
 
 @pytest.fixture
-async def suggesting(_environment: str) -> AsyncIterator[Shop]:
+async def suggesting(environment: str) -> AsyncIterator[Shop]:
     """A shop whose bot only drafts."""
-    async with _opened(_environment, {"mode": "suggest"}) as opened:
-        yield opened
+    async with opened(environment, {"mode": "suggest"}) as place:
+        yield place

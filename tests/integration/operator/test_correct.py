@@ -197,3 +197,15 @@ async def test_what_cannot_be_corrected_is_refused_naming_the_field(shop: Shop) 
         await correct(tenant, 1, messages=[waiting["seq"]], to=NEW)
     assert refused.value.code == "not_answered"
     assert [a["version"] for a in await _appeals(shop)] == [1, 1]
+
+
+async def test_the_last_message_takes_what_was_set_by_hand_along(shop: Shop) -> None:
+    await shop.hears(SCREEN)
+    await shop.answers()
+    await shop.corrections.correct(shop.tenant_id, 1, facts={"brand": ["Apple"], "model": ["iPhone 13 mini"]})
+    await shop.corrections.correct(shop.tenant_id, 1, messages=ALL, to=NEW)
+    first, second = await _appeals(shop)
+    assert (first["status"], first["known"], first["parent_id"]) == ("lost", {}, second["appeal_id"])
+    assert (second["model"], second["repair_types"]) == ("iPhone 13 mini", ["screen"])
+    assert isinstance(second["known"], dict)
+    assert second["known"]["model"]["l"] is True

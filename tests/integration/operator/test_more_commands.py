@@ -64,7 +64,7 @@ async def test_drafts_are_listed_edited_accepted_and_rejected(suggesting: Shop) 
     await suggesting.hears("а на айфон 12?")
     await suggesting.answers()
     assert (await _json("suggestions", "edit", "2", "Столько же"))["state"] == "edited"
-    await suggesting.hears("а самокат чините?")
+    await suggesting.hears("а на айфон 11?")
     await suggesting.answers()
     (last,) = await _json("suggestions", "list")
     assert (await _json("suggestions", "reject", last["suggestion_id"], "--note", "сам отвечу"))["state"] == "rejected"
