@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from battcrm.devkit.bench.channels import Options, run
-from battcrm.devkit.bench.channels_plan import KINDS, make_plan, outages_of
+from battcrm.devkit.bench.channels_plan import KINDS, WARMUP, make_plan, outages_of
 from battcrm.devkit.bench.channels_report import failed
 
 
@@ -37,7 +37,7 @@ def _nothing_is_wrong(report: dict[str, Any]) -> None:
 async def test_two_minutes_of_all_channels() -> None:
     report = await run(Options(rate=6.0, seconds=120.0, tenants=2, graph=False, seed=3), _silent)
     _nothing_is_wrong(report)
-    assert report["outage"]["away"] == [{"kind": "avito", "from_s": 30.0, "to_s": 90.0}]
+    assert report["outage"]["away"] == [{"kind": "avito", "from_s": 38.0, "to_s": 98.0}]
 
 
 @pytest.mark.long
@@ -53,7 +53,7 @@ def test_a_plan_is_the_same_for_a_seed_and_mixes_all_channels() -> None:
     first, again = (make_plan(10, 60, tenants=3, seed=9, model_share=0.3) for _ in range(2))
     assert first == again
     assert {saying.kind for saying in first.sayings} == set(KINDS)
-    assert 400 < len(first.sayings) < 800
+    assert 450 < len(first.sayings) < 900
     assert [saying.at for saying in first.sayings] == sorted(saying.at for saying in first.sayings)
 
 
@@ -63,4 +63,4 @@ def test_outages_leave_as_much_time_with_everybody_there(seconds: float, count: 
     assert len(found) == count
     away = sum(part.end - part.begin for part in found)
     assert away == seconds / 2
-    assert all(0 < part.begin < part.end < seconds for part in found)
+    assert all(0 < part.begin < part.end < WARMUP + seconds for part in found)

@@ -211,8 +211,8 @@ async def _performed(options: Options, plan: Plan, stage: _Stage, progress: runn
         start = time.monotonic() + 1.0
         await _order(stage.platforms, {"start": start, "gateway": stage.bench.gateway_url, "webchat": chats})
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(_watch(start, options.seconds, progress))
-            await _answer(stage.platforms, options.seconds + _SLACK)
+            watching = group.create_task(_watch(start, plan.warmup + options.seconds, progress))
+            await _answer(stage.platforms, plan.warmup + options.seconds + _SLACK)
             watching.cancel()
         after = usage.sample(stage.bench)
         drained = await runner.drain(pool, options.drain, progress)
@@ -250,6 +250,7 @@ def _settings(options: Options) -> dict[str, Any]:
         "channels": list(kinds),
         "tenants": options.tenants,
         "seconds": options.seconds,
+        "warmup_s": channels_plan.WARMUP,
         "seed": options.seed,
         "graph": options.graph,
         "debounce": 0.0,

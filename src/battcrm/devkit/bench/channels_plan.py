@@ -15,6 +15,7 @@ PLATFORMS: Final = KINDS[:-1]
 DUPLICATES: Final = 0.05
 ERRORS: Final = 0.02
 OUTAGE: Final = 60.0
+WARMUP: Final = 8.0
 _CYCLE: Final = 120.0
 _FIRST_PERSON: Final = 500_000_000
 
@@ -42,13 +43,14 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that will happen, decided before it starts."""
+    """Everything that will happen, decided before it starts. `seconds` come after `warmup`, in which caches fill."""
 
     sayings: Sequence[Saying]
     outages: Sequence[Outage]
     seconds: float
     seed: int
     errors: float
+    warmup: float = WARMUP
 
     def document(self) -> dict[str, Any]:
         """As JSON for the platforms' process."""
@@ -59,7 +61,7 @@ def plan_of(document: dict[str, Any]) -> Plan:
     """What `Plan.document` made."""
     sayings = [Saying(**item) for item in document["sayings"]]
     outages = [Outage(**item) for item in document["outages"]]
-    return Plan(sayings, outages, document["seconds"], document["seed"], document["errors"])
+    return Plan(sayings, outages, document["seconds"], document["seed"], document["errors"], document["warmup"])
 
 
 def make_plan(
@@ -73,16 +75,16 @@ def make_plan(
     errors: float = ERRORS,
 ) -> Plan:
     """`rate` messages a second over all channels, in dialogues that start as a Poisson process."""
-    rng = random.Random(seed)
+    rng, end = random.Random(seed), WARMUP + seconds
     starts_per_second = rate / _messages_each(seed, model_share)
     sayings: list[Saying] = []
     at, person = 0.0, _FIRST_PERSON
-    while (at := at + rng.expovariate(starts_per_second)) < seconds:
+    while (at := at + rng.expovariate(starts_per_second)) < end:
         person += 1
         kind, tenant = KINDS[person % len(KINDS)], rng.randrange(tenants)
         for line in dialogue(rng, model_share).lines:
             twice = rng.random() < DUPLICATES
-            if at + line.after < seconds:
+            if at + line.after < end:
                 sayings.append(Saying(at + line.after, kind, tenant, person, line.text, twice))
     sayings.sort(key=lambda saying: saying.at)
     return Plan(sayings, outages_of(seconds, outage, seed), seconds, seed, errors)
@@ -98,7 +100,7 @@ def outages_of(seconds: float, length: float, first: int = 0) -> list[Outage]:
     length = min(length, share / 2)
     found = []
     for number in range(cycles):
-        begin = number * share + (share - length) / 2
+        begin = WARMUP + number * share + (share - length) / 2
         found.append(Outage(PLATFORMS[(first + number) % len(PLATFORMS)], begin, begin + length))
     return found
 

@@ -28,7 +28,7 @@ def report(verdict: Verdict, evidence: Mapping[str, Any], plan: Plan, start: flo
         "own_ms": percentiles([ms for channel in verdict.channels.values() for _, ms in channel.own_ms]),
         "end_to_end_ms": percentiles([ms for channel in verdict.channels.values() for ms in channel.end_to_end_ms]),
         "stages_ms": {name: percentiles(values) for name, values in verdict.stages_ms.items()},
-        "covered_per_s": round(verdict.total("covered") / plan.seconds, 1),
+        "covered_per_s": round(verdict.total("covered") / (plan.warmup + plan.seconds), 1),
         "typing_shown": evidence["typing"],
         "channels": {
             kind: {name: getattr(channel, name) for name in COUNTS}
