@@ -1,4 +1,4 @@
-"""`python -m tools.breaks [LIST.yaml] [--only WORD] [--new] [--processes 2] [--minutes 20] [--record]`.
+"""`python -m tools.breaks [LIST.yaml] [--only WORD] [--new] [--skip 0] [--processes 2] [--minutes 20] [--record]`.
 
 Tries each break in a copy of the tree; exit 1 when fewer than 90 % are caught, or one survives without a reason in the
 list, or one could not be tried. `--record` writes into the list which script caught what, so that it is played first.
@@ -56,11 +56,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("list", nargs="?", type=Path, default=BEHAVIOUR)
     parser.add_argument("--only", default="", help="only breaks whose name contains this")
     parser.add_argument("--new", action="store_true", help="only breaks that no script is known to catch")
+    parser.add_argument("--skip", type=int, default=0, help="leave out so many from the start of the list")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--record", action="store_true")
     options = parser.parse_args(arguments)
-    breaks = [o for o in load(options.list) if options.only in o.name and not (options.new and o.caught_by)]
+    listed = load(options.list)[options.skip :]
+    breaks = [o for o in listed if options.only in o.name and not (options.new and o.caught_by)]
     trials = asyncio.run(attempt_all(breaks, processes=options.processes, seconds=options.minutes * 60, report=_show))
     caught = sum(t.verdict is Verdict.CAUGHT for t in trials)
     sys.stdout.write(f"{caught} of {len(trials)} caught\n")
