@@ -26,10 +26,11 @@ async def measure(
 ) -> dict[str, Any]:
     """Milliseconds from the moment a question was due; `missed` counts answers that lacked the graph."""
     rng = random.Random(seed)
-    bare = GraphContextReader(graph, PostgresPricing(pool), clock, entries=0)
-    await bare.warm()
+    patient = GraphContextReader(graph, PostgresPricing(pool), clock, deadline=5.0, entries=0)
+    await patient.warm()
     for one in rng.choices(known, k=_WARMUP):
-        await bare.fetch(_query(one, clock))
+        await patient.fetch(_query(one, clock))
+    bare = GraphContextReader(graph, PostgresPricing(pool), clock, entries=0)
     missed: Counter[str] = Counter()
     uncached = await _ask(bare, clock, rng, known, rate, seconds, missed)
     full = GraphContextReader(graph, PostgresPricing(pool), clock)

@@ -13,6 +13,8 @@ from battcrm.infra.embedded.server import Launch, Progress
 
 DATABASE: Final = "battcrm"
 USER: Final = "root"
+_HEAP_MB: Final = 160
+_PAGES_MB: Final = 40
 
 
 class ArcadeDb:
@@ -58,10 +60,13 @@ class ArcadeDb:
             "bolt.host": LOOPBACK,
             "bolt.port": ports[0],
             "bolt.defaultDatabase": DATABASE,
+            # Three hundred megabytes in all, also with a hundred thousand appeals; what falls out is on the disk.
+            "maxPageRAM": _PAGES_MB,
+            "indexCompactionRAM": _PAGES_MB,
         }
         arguments = [
             "-Xms64m",
-            "-Xmx512m",
+            f"-Xmx{_HEAP_MB}m",
             "-XX:+UseSerialGC",
             # The second compiler costs more than a small server ever gets back: twice the start, twice the work a query.
             "-XX:TieredStopAtLevel=1",
