@@ -176,7 +176,9 @@ async def test_a_dead_channel_does_not_fill_the_worker(world: Bench) -> None:
     role = world.roles["out-1"]
     role.current = world._start(role, role.worker.run())
     await eventually(
-        lambda: asyncio.sleep(0, world.messenger.in_flight >= 40), what="as many sends as one channel may have"
+        lambda: asyncio.sleep(0, world.messenger.in_flight >= 40),
+        what="as many sends as one channel may have",
+        timeout=30,
     )
     await world.quiesce()
     assert world.messenger.in_flight == 40
@@ -184,7 +186,9 @@ async def test_a_dead_channel_does_not_fill_the_worker(world: Bench) -> None:
     await hears(world, living, event("anna", "m1", "alive"))
     await world.step("ai-1")
     world.move_clock(1.1)
-    await eventually(lambda: asyncio.sleep(0, "1|0|alive" in answers(world)), what="the living channel's message")
+    await eventually(
+        lambda: asyncio.sleep(0, "1|0|alive" in answers(world)), what="the living channel's message", timeout=30
+    )
     assert world.messenger.in_flight == 40
 
 
