@@ -17,6 +17,8 @@ from battcrm.pipeline.ports import Extractor, ReadingContext
 from battcrm.workers.models import chat_call
 from battcrm.workers.runtime import Runtime
 
+# Model calls leave cycles behind that have survived the partial collections: at hundreds a second they add up.
+_WHOLE: Final = 4
 # One of each kind of path through the rules: Cyrillic, Latin, a slip of the layout, a code, a question, two devices.
 _TEXTS: Final = (
     "здравствуйте, сколько стоит поменять экран на айфон 13 про?",
@@ -34,7 +36,7 @@ async def opened_reading(runtime: Runtime) -> AsyncIterator[RuleExtractor]:
     catalogue = Catalogue.load()
     warm_up()
     chat = chat_call(runtime, shared=False) if runtime.settings.openai_api_key is not None else None
-    settle_memory()
+    settle_memory(whole=_WHOLE)
     try:
         extractor = RuleExtractor(catalogue, ModelReader(chat, catalogue) if chat is not None else None)
         await warm_reading(extractor)
@@ -51,9 +53,9 @@ async def warm_reading(extractor: Extractor) -> None:
         await asyncio.sleep(0)
 
 
-def settle_memory() -> None:
+def settle_memory(*, whole: int = 50) -> None:
     """Take what was loaded for good out of the collector's sight: scanning a dictionary of words again and again
-    stops the loop for tens of milliseconds."""
+    stops the loop for tens of milliseconds. `whole`: how many partial collections go before one of everything."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(20_000, 20, whole)
