@@ -39,7 +39,7 @@ def fetch_command(lib: Path) -> list[str]:
 class Memory:
     """What the server may use, in Java's units. The default is enough for the contract suite and small for a load."""
 
-    heap: str = "512m"
+    heap: str = "1g"
     pages: str = "64m"
 
 

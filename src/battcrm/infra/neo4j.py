@@ -65,6 +65,7 @@ _DUPLICATE: Final = "graph_constraint"
 _LAST_DUPLICATE: Final = 0.5  # seconds of pause: about five retries
 _FIRST_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 1.0
+_LINGER: Final = 2.0
 _LONGEST_REFUSAL: Final = 4.0  # seconds; to ask a server on the same network whether it is back costs next to nothing
 
 # First match wins: what the driver raises -> (class of ours, code, does it say that the server is not answering?).
@@ -115,6 +116,7 @@ class Graph:
         self._metrics = metrics
         self._random = randomness
         self._slots = asyncio.Semaphore(in_flight)
+        self._late: set[asyncio.Task[Any]] = set()
 
     @classmethod
     def open(
@@ -162,6 +164,9 @@ class Graph:
 
     async def close(self) -> None:
         """Close the pool; calls under way fail."""
+        for task in self._late:
+            task.cancel()
+        await asyncio.gather(*self._late, return_exceptions=True)
         await self._driver.close()
 
     async def agent(self, *, deadline: float = 5.0) -> str:
@@ -172,9 +177,11 @@ class Graph:
     async def read(self, text: LiteralString, parameters: Mapping[str, Any], *, deadline: float = 5.0) -> list[Row]:
         """Rows of one reading statement, within `deadline` seconds in all.
 
-        Raises Transient (time-out, server away, circuit open), AuthExpired, Permanent (our mistake).
+        Raises Transient (time-out, server away, circuit open), AuthExpired, Permanent (our mistake). A question that
+        is late goes on for a moment without its asker: cutting it off would cost the connection, and on a busy server
+        a new one takes longer than a turn waits, so that every next question would be late too.
         """
-        return list(await self._guard("read", self._read(text, parameters), deadline))
+        return list(await self._guard("read", self._read(text, parameters), deadline, linger=_LINGER))
 
     async def write(self, statements: Sequence[Statement], *, deadline: float = 30.0) -> list[list[Row]]:
         """Run the statements in one transaction, all or nothing; contention is retried inside the deadline."""
@@ -227,7 +234,7 @@ class Graph:
         async with self._driver.session(database=self._database) as session:
             await (await session.run(text)).consume()
 
-    async def _guard(self, kind: str, call: Any, deadline: float) -> Any:
+    async def _guard(self, kind: str, call: Any, deadline: float, *, linger: float = 0.0) -> Any:
         started = self._clock.monotonic()
         try:
             self._circuit.enter()
@@ -237,8 +244,7 @@ class Graph:
             raise
         settled = False
         try:
-            async with asyncio.timeout(deadline):
-                value = await self._bounded(call)
+            value = await (self._patient(call, deadline, linger) if linger else self._strict(call, deadline))
             self._circuit.succeeded()
             settled = True
         except _HANDLED as error:
@@ -248,11 +254,39 @@ class Graph:
             self._observe(kind, ours.code, started)
             raise ours from error
         finally:
-            call.close()
             if not settled:
                 self._circuit.abandoned()
         self._observe(kind, "ok", started)
         return value
+
+    async def _strict(self, call: Any, deadline: float) -> Any:
+        try:
+            async with asyncio.timeout(deadline):
+                return await self._bounded(call)
+        finally:
+            call.close()
+
+    async def _patient(self, call: Any, deadline: float, linger: float) -> Any:
+        """The answer within `deadline`; a call that is later gets `linger` seconds to leave a usable connection."""
+        task = asyncio.create_task(self._bounded(call))
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+        task.add_done_callback(lambda _: call.close())
+        try:
+            done, _ = await asyncio.wait({task}, timeout=deadline)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if done:
+            return task.result()
+        asyncio.get_running_loop().call_later(linger, task.cancel)
+        task.add_done_callback(self._came_late)
+        raise TimeoutError
+
+    def _came_late(self, task: asyncio.Task[Any]) -> None:
+        """An answer after all, to the probe of an open circuit: the next question finds the server awake."""
+        if not task.cancelled() and task.exception() is None and self._circuit.state is CircuitState.OPEN:
+            self._circuit.succeeded()
 
     async def _bounded(self, call: Any) -> Any:
         async with self._slots:

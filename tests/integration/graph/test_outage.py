@@ -22,10 +22,11 @@ from battcrm.infra.circuit import Circuit, CircuitState
 from battcrm.infra.neo4j import CONTENTION, Graph, Row, Runner, Work
 from battcrm.infra.postgres import open_pool
 from battcrm.kit.clock import ManualClock, SystemClock
-from battcrm.kit.errors import Transient
+from battcrm.kit.errors import Permanent, Transient
 from battcrm.models.situation import ContextQuery
 from tests.support.graph import GraphServer
 from tests.support.graph_rows import NOW, Rows
+from tests.support.waiting import eventually
 
 
 class Wire:
@@ -157,6 +158,24 @@ async def test_a_silent_server_costs_the_deadline_and_nothing_is_kept(rows: Rows
     assert len(again.history) == 6
 
 
+async def test_a_late_answer_to_a_probe_ends_the_refusals(
+    rows: Rows, bolt: Graph, wire: Wire, clock: ManualClock
+) -> None:
+    client = await shop(rows, bolt)
+    asking = reader(rows, bolt, 0.3)
+    wire.hold()
+    for _ in range(2):
+        assert (await asking.fetch(ask(rows, client))).unavailable == "graph: graph_timeout"
+    assert (await asking.fetch(ask(rows, client))).unavailable == "graph: circuit_open"
+    clock.advance(1.1)
+    assert (await asking.fetch(ask(rows, client))).unavailable == "graph: graph_timeout"
+    assert bolt.circuit_state is CircuitState.OPEN
+    await wire.mend()
+    # Nobody asks again: the question that was given up brings the news.
+    await eventually(lambda: bolt.circuit_state is CircuitState.CLOSED, timeout=30)
+    assert len((await reader(rows, bolt, 20.0).fetch(ask(rows, client))).history) == 6
+
+
 async def test_cancelling_a_turn_leaves_the_pool_usable(rows: Rows, bolt: Graph, wire: Wire) -> None:
     client = await shop(rows, bolt)
     wire.hold()
@@ -196,10 +215,13 @@ class Beaten(Graph):
 
             answer = await work(cast("Runner", watched))
             if max(sizes) > 2:
-                raise Transient("met", code=CONTENTION)
+                raise Permanent("met", code="met")
             return answer
 
-        return await super().transact(counted, deadline=0.5, merges=merges)
+        try:
+            return await super().transact(counted, deadline=60.0, merges=merges)
+        except Permanent as error:
+            raise Transient("met", code=CONTENTION) from error
 
 
 async def test_who_loses_every_time_comes_with_less(rows: Rows, graph: GraphServer) -> None:
