@@ -127,7 +127,8 @@ def hypothesis(say: dict[str, Any]) -> Hypothesis:
 
 def signals(raw: dict[str, Any]) -> Signals:
     """Signals as a label gives them."""
-    return Signals(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()})
+    known: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+    return Signals(**known)
 
 
 def _fact(value: str) -> Fact:
