@@ -22,6 +22,7 @@ from battcrm.migration.queue.tenants import TenantNames
 log = structlog.get_logger(__name__)
 _ORPHANS_S: Final = 10.0
 _PAUSE_S: Final = 0.5
+_LOOP: Final = "queue intake"
 
 
 class Intake:
@@ -47,7 +48,7 @@ class Intake:
         pause, look_at = self._idle[0], float("-inf")
         try:
             while True:
-                HEALTH.beat("queue intake")
+                HEALTH.beat(_LOOP)
                 try:
                     if self._clock.monotonic() >= look_at:
                         await self.adopt()
@@ -61,6 +62,7 @@ class Intake:
                 if not found:
                     await self._clock.sleep(pause)
         finally:
+            HEALTH.forget(_LOOP)
             await self._leave()
 
     async def step(self) -> int:
@@ -81,7 +83,7 @@ class Intake:
         if not batch:
             return
         while not await self._stored(batch):
-            HEALTH.beat("queue intake")
+            HEALTH.beat(_LOOP)
             await self._clock.sleep(_PAUSE_S)
         await self._source.settle(batch)
         self._wakeups.notify(WAKE)

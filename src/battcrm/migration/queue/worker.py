@@ -37,6 +37,7 @@ _DEADLINE_S: Final = 60.0
 _CLAIM: Final = 100
 _SHARE: Final = 40
 _GOODBYE_S: Final = 3.0
+_LOOP: Final = "queue worker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +83,11 @@ class QueueWorker:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._heartbeat())
                 while True:
-                    HEALTH.beat("queue worker")
+                    HEALTH.beat(_LOOP)
                     if not await self._start_some(group):
                         await self._wakeups.wait(WAKE, self._queue.pause())
         finally:
+            HEALTH.forget(_LOOP)
             await self._give_back()
 
     async def drain(self) -> None:
