@@ -268,7 +268,8 @@ class Graph:
 
     async def _patient(self, call: Any, deadline: float, linger: float) -> Any:
         """The answer within `deadline`; a call that is later gets `linger` seconds to leave a usable connection."""
-        task = asyncio.create_task(self._bounded(call))
+        begun = asyncio.Event()
+        task = asyncio.create_task(self._bounded(call, begun))
         self._late.add(task)
         task.add_done_callback(self._late.discard)
         task.add_done_callback(lambda _: call.close())
@@ -279,7 +280,8 @@ class Graph:
             raise
         if done:
             return task.result()
-        asyncio.get_running_loop().call_later(linger, task.cancel)
+        # Who has not been given a connection yet has none to save: so no more than the pool holds ever linger.
+        asyncio.get_running_loop().call_later(linger if begun.is_set() else 0.0, task.cancel)
         task.add_done_callback(self._came_late)
         raise TimeoutError
 
@@ -288,8 +290,10 @@ class Graph:
         if not task.cancelled() and task.exception() is None and self._circuit.state is CircuitState.OPEN:
             self._circuit.succeeded()
 
-    async def _bounded(self, call: Any) -> Any:
+    async def _bounded(self, call: Any, begun: asyncio.Event | None = None) -> Any:
         async with self._slots:
+            if begun is not None:
+                begun.set()
             return await call
 
     def _observe(self, kind: str, outcome: str, started: float) -> None:

@@ -28,6 +28,8 @@ from tests.support.graph import GraphServer
 from tests.support.graph_rows import NOW, Rows
 from tests.support.waiting import eventually
 
+_NOBODY = "MATCH (n:Client {tenant_id: '-', id: '-'}) RETURN n.id AS id"
+
 
 class Wire:
     """A TCP line to the server that can be cut (connections die), held (silence) and mended."""
@@ -174,6 +176,22 @@ async def test_a_late_answer_to_a_probe_ends_the_refusals(
     # Nobody asks again: the question that was given up brings the news.
     await eventually(lambda: bolt.circuit_state is CircuitState.CLOSED, timeout=30)
     assert len((await reader(rows, bolt, 20.0).fetch(ask(rows, client))).history) == 6
+
+
+async def test_no_more_questions_linger_than_there_are_connections(graph: GraphServer, wire: Wire) -> None:
+    circuit = Circuit(ManualClock(NOW), threshold=1000)
+    url = f"bolt://127.0.0.1:{wire.port}"
+    narrow = Graph.open(url, *graph.auth, database=graph.database, clock=SystemClock(), circuit=circuit, connections=2)
+    await narrow.read(_NOBODY, {}, deadline=20.0)
+    wire.hold()
+    asked = [narrow.read(_NOBODY, {}, deadline=0.2) for _ in range(12)]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert {type(answer) for answer in answers} == {Transient}
+    await eventually(lambda: len(narrow._late) <= 2)
+    await wire.mend()
+    await eventually(lambda: not narrow._late)
+    assert await narrow.read(_NOBODY, {}, deadline=20.0) == []
+    await narrow.close()
 
 
 async def test_cancelling_a_turn_leaves_the_pool_usable(rows: Rows, bolt: Graph, wire: Wire) -> None:
