@@ -14,9 +14,10 @@ from uuid import UUID, uuid4
 
 import orjson
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from battcrm.events.catalogue import Envelope
+from battcrm.infra.redis import AWAY
 from battcrm.kit.errors import BattError, Conflict, Transient
 
 T = TypeVar("T")
@@ -346,7 +347,7 @@ async def _call(command: Awaitable[T], limit: float = _LIMIT) -> Any:
             if word in str(error):
                 raise ours(f"the event stream is not there: {word}") from error
         raise Transient(f"Redis refused: {type(error).__name__}", code="redis", retry_after=1.0) from error
-    except (RedisError, OSError) as error:
+    except AWAY as error:
         raise Transient(f"Redis is away: {type(error).__name__}", code="redis", retry_after=1.0) from error
 
 

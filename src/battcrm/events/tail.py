@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from battcrm.events.bus import packed_of, stream
 from battcrm.events.catalogue import Envelope
+from battcrm.infra.redis import AWAY
 from battcrm.kit.clock import Clock
 
 log = structlog.get_logger(__name__)
@@ -40,7 +40,7 @@ class Tail:
         while True:
             try:
                 await self.step(_BLOCK_MS)
-            except (RedisError, OSError) as error:
+            except AWAY as error:
                 log.warning("tail.redis", error=type(error).__name__)
                 await self._clock.sleep(1.0)
 

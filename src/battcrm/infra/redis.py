@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisError
+
+# What a command may meet when the server goes away. Writing to a connection that has just been reset, uvloop's transport
+# raises RuntimeError ("the handler is closed"), which the client library passes on as it is.
+AWAY: Final = (RedisError, OSError, RuntimeError)
 
 
 def open_redis(url: str) -> Redis:

@@ -8,7 +8,8 @@ from typing import Final
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+
+from battcrm.infra.redis import AWAY
 
 log = structlog.get_logger(__name__)
 PREFIX: Final = "wake:"
@@ -43,7 +44,7 @@ class Wakeups:
         try:
             for name in names:
                 await self._redis.publish(PREFIX + name, b"1")
-        except (RedisError, OSError) as error:
+        except AWAY as error:
             log.warning("wakeups.lost", error=type(error).__name__)
 
     def listen(self, name: str, callback: Callable[[], None]) -> Callable[[], None]:
@@ -88,7 +89,7 @@ class Wakeups:
                     for name in names:
                         pipe.publish(PREFIX + name, b"1")
                     await pipe.execute()
-            except (RedisError, OSError):
+            except AWAY:
                 # A lost hint costs at most one poll interval.
                 await asyncio.sleep(0.5)
             await asyncio.sleep(_GATHER)
@@ -102,7 +103,7 @@ class Wakeups:
                         message = await pubsub.get_message(timeout=30.0)
                         if message is not None:
                             self._signal(_text(message["channel"]).removeprefix(PREFIX))
-            except (RedisError, OSError) as error:
+            except AWAY as error:
                 log.warning("wakeups.lost", error=type(error).__name__)
                 await asyncio.sleep(1.0)
 

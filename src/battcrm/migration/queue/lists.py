@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
+from battcrm.infra.redis import AWAY
 from battcrm.kit.clock import Clock
 from battcrm.kit.errors import Invalid, Transient
 from battcrm.migration.queue.settings import Side
@@ -24,7 +24,7 @@ _ALIVE_S: Final = 30
 _BEAT_S: Final = 5.0
 _MOST: Final = 256
 _PAGE: Final = 500
-FAILURES: Final = (RedisError, OSError, TimeoutError)
+FAILURES: Final = (*AWAY, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
