@@ -26,7 +26,7 @@ from battcrm.extraction.tools.type import type_fact
 from battcrm.models.calls import CallScope
 from battcrm.models.facts import AppealType, Completion, Fact, Hypothesis, Method, Reading, Signals
 
-VERSION: Final = "rules-1"
+VERSION: Final = "rules-2"
 _SHORT: Final = 2
 _REMARK: Final = 5
 _OWNERLESS: Final = frozenset(

@@ -36,6 +36,8 @@ def repair_layout(text: str) -> tuple[str, bool]:
 
 
 def _to_cyrillic(text: str) -> str | None:
+    if not any(_is_slip(chunk) for chunk in text.split() if len(chunk) <= _MAX_CHUNK and chunk[0].isascii()):
+        return None
     chunks = [match.span() for match in _CHUNK.finditer(text)]
     plain = [(span, text[span[0] : span[1]]) for span in chunks]
     latin = [(span, chunk) for span, chunk in plain if _LATIN.search(chunk) and not chars.has_cyrillic(chunk)]
@@ -85,6 +87,8 @@ def _is_latin_name(chunk: str) -> bool:
 
 
 def _to_latin(text: str) -> str | None:
+    if not any(_is_latin_slip(chunk) for chunk in text.split() if len(chunk) <= _MAX_CHUNK):
+        return None
     spans = [match.span() for match in _CHUNK.finditer(text)]
     short = [index for index, span in enumerate(spans) if span[1] - span[0] <= _MAX_CHUNK]
     slips = [index for index in short if _is_latin_slip(text[spans[index][0] : spans[index][1]])]

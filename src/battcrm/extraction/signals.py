@@ -25,7 +25,9 @@ _ORDER: Final = re.compile(
     r"([a-zа-я]{0,3}[-/]?\d{1,7}(?:[-/]\d{1,6})?)(?![\d\w]|\s*[\d(])",
     re.IGNORECASE,
 )
+_DIGIT: Final = re.compile(r"\d")
 _STOP: Final = frozenset({"стоп", "stop", "отпишите", "отписаться", "отпишись", "хватит", "unsubscribe"})
+_LONG_STOP: Final = 12
 _STOP_PHRASES: Final = frozenset({"не пишите", "не пиши", "не надо писать", "не беспокойте", "не звоните"})
 _YES_EMOJI: Final = frozenset("👍👌✅🤝")
 _NO_EMOJI: Final = frozenset("👎❌")
@@ -126,6 +128,8 @@ def _profane(text: str, line: Line) -> bool:
 
 
 def _opt_out(line: Line, said: set[str]) -> bool:
+    if len(line.words) > _LONG_STOP:
+        return "opt_out" in said and not line.devices
     words = [word.norm for word in line.words if word.norm not in {"пожалуйста", "больше", "мне", "сюда", "все", "уже"}]
     text = " ".join(words)
     if text in _STOP_PHRASES or (len(words) <= 2 and bool(words) and set(words) <= _STOP):
@@ -134,7 +138,7 @@ def _opt_out(line: Line, said: set[str]) -> bool:
 
 
 def _advertises(text: str) -> bool:
-    return bool(_URL.search(text)) and not _OWN_SITES.search(text) and len(text) > 40
+    return len(text) > 40 and bool(_URL.search(text)) and not _OWN_SITES.search(text)
 
 
 def _choice(texts: Sequence[str]) -> int | None:
@@ -183,7 +187,7 @@ def _dialled(digits: str) -> bool:
 
 def find_orders(texts: Sequence[str]) -> tuple[str, ...]:
     """Order numbers that a word such as "заказ" or "№" introduces."""
-    found = [m.group(1) for text in texts for m in _ORDER.finditer(text)]
+    found = [m.group(1) for text in texts if _DIGIT.search(text) for m in _ORDER.finditer(text)]
     return tuple(dict.fromkeys(number for number in found if len(_digits(number)) < 10))
 
 

@@ -8,7 +8,7 @@ from battcrm.extraction.normalise import normalise
 from battcrm.extraction.rules import match
 from battcrm.extraction.rules.line import build
 from battcrm.extraction.rules.pattern import Classes, Rule, parse_element, parse_guards
-from battcrm.extraction.rules.table import load_rules
+from battcrm.extraction.rules.table import load_rules, mask_of
 from battcrm.kit.errors import Invalid
 
 
@@ -24,7 +24,7 @@ def _holds(pattern: str, text: str) -> bool:
     rule = Rule("t", "v", 1.0, "", elements, parse_guards(guards, classes), needs, lead, pattern)
     words = tuple(_word(word, classes) for word in build([normalise(text)], [()]).words)
     present = frozenset[int]().union(*[word.classes for word in words])
-    return needs <= present and bool(list(match._hits(rule, words, present, frozenset({"scooter"}))))
+    return needs <= present and bool(list(match._hits(rule, words, mask_of(present), frozenset({"scooter"}))))
 
 
 def _word(word: match.Word, classes: Classes) -> match.Word:

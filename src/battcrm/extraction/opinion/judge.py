@@ -19,6 +19,7 @@ _TRUST_REPAIR: Final = 0.4
 _TRUST_OWNER: Final = 0.5
 """Found on batches of dialogues that neither the rules nor the weights had seen; see docs/guides/extraction.md."""
 _SURE: Final = 0.96
+_AGREED: Final = 0.5
 _DOUBTED: Final = 0.65
 _TRUSTED: Final = 0.8
 _ENOUGH: Final = 3
@@ -35,7 +36,7 @@ def applies(opinion: Opinion, known: Hypothesis | None) -> bool:
 def judged_type(fact: Fact | None, opinion: Opinion) -> Fact | None:
     """The wish after both were heard: kept, doubted (below ACT), or found where the rules found none."""
     if fact is not None and fact.confidence >= ACT:
-        return _doubted(fact) if opinion.types[fact.value] < _DOUBT_TYPE else fact
+        return _weighed(fact, opinion.types[fact.value], _DOUBT_TYPE)
     likest = opinion.best_type
     if opinion.types[likest] < _TRUST_TYPE:
         return fact
@@ -45,7 +46,7 @@ def judged_type(fact: Fact | None, opinion: Opinion) -> Fact | None:
 def judged_repairs(facts: Sequence[Fact], opinion: Opinion, wish: Fact | None) -> tuple[Fact, ...]:
     """Repairs after both were heard. A text where the rules found none gets the likely ones, if it wishes a repair."""
     if facts:
-        return tuple(_doubted(fact) if opinion.share(fact.value) < _floor(fact) else fact for fact in facts)
+        return tuple(_weighed(fact, opinion.share(fact.value), _floor(fact)) for fact in facts)
     if wish is None or wish.value not in {AppealType.REPAIR, AppealType.WARRANTY}:
         return ()
     likely = opinion.likely(REPAIRS, _TRUST_REPAIR)
@@ -68,5 +69,10 @@ def _floor(fact: Fact) -> float:
     return _DOUBT_SURE_REPAIR if fact.confidence >= _SURE else _DOUBT_REPAIR
 
 
-def _doubted(fact: Fact) -> Fact:
-    return replace(fact, confidence=min(fact.confidence, _DOUBTED), source=f"{fact.source} (doubted)")
+def _weighed(fact: Fact, share: float, floor: float) -> Fact:
+    """Doubted below the floor; surer where the opinion thinks so too."""
+    if share < floor:
+        return replace(fact, confidence=min(fact.confidence, _DOUBTED), source=f"{fact.source} (doubted)")
+    if share >= _AGREED and ACT <= fact.confidence < _SURE:
+        return replace(fact, confidence=_SURE)
+    return fact

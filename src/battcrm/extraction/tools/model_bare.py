@@ -148,11 +148,15 @@ def _may_begin(catalogue: Catalogue, cells: Sequence[Cell], start: int) -> bool:
 
 
 def _after_stranger(cells: Sequence[Cell], start: int) -> bool:
-    """An unknown Latin word right before is a maker we do not know: its model is not somebody else's."""
-    before = cells[start - 1] if start else None
-    if before is None or before.kind != "word" or before.alias is not None or len(before.norm) < _MIN_STRANGER:
+    """An unknown Latin word right before is a maker we do not know: its model is not somebody else's.
+
+    Nor is it when a product line stands before ("zero 8i"): the name is that line's.
+    """
+    at = start - 2 if start > 1 and cells[start - 1].norm == "-" else start - 1
+    before = cells[at] if at >= 0 else None
+    if before is None or before.kind != "word" or not before.norm.isascii() or len(before.norm) < _MIN_STRANGER:
         return False
-    return before.norm.isascii() and not is_neutral(before.norm)
+    return _is_line(before) if before.alias is not None else not is_neutral(before.norm)
 
 
 def _is_line(cell: Cell) -> bool:

@@ -9,6 +9,7 @@ from battcrm.extraction.gazetteer.aliases import Alias
 from battcrm.extraction.gazetteer.catalogue import Catalogue
 from battcrm.extraction.gazetteer.cells import Cell
 from battcrm.extraction.gazetteer.compile import brand_atom
+from battcrm.extraction.gazetteer.neutral import is_neutral
 from battcrm.extraction.gazetteer.scan import Match, line_of, match_at
 from battcrm.extraction.tools import model_words as words
 from battcrm.extraction.tools.model_found import AS_SAID, DOMINANT, FUZZY, SURE, Found, candidates, settle, with_five_g
@@ -118,6 +119,7 @@ def head_at(catalogue: Catalogue, cells: Sequence[Cell], start: int, device_clas
         return None
     if line is None and found is plain and scope in _CODED and device_class in (None, "phone"):
         line = phone_code(cells, end)
+        line = None if line is not None and _goes_on(cells, line.end) else line
     if line is None and not found.model and not found.open and not found.candidates:
         whole = line_alone(cells, start, end, alias.brand)
         if whole is not None:
@@ -129,6 +131,14 @@ def head_at(catalogue: Catalogue, cells: Sequence[Cell], start: int, device_clas
             candidates=(), source=f"{base.source}+line",
         )  # fmt: skip
     return found
+
+
+def _goes_on(cells: Sequence[Cell], at: int) -> bool:
+    """Whether more of a name follows that nobody knows: a modifier, or a Latin word."""
+    if at >= len(cells) or cells[at].kind not in ("word", "code"):
+        return False
+    cell = cells[at]
+    return cell.alias.kind == "mod" if cell.alias is not None else cell.norm.isascii() and not is_neutral(cell.norm)
 
 
 def line_of_source(source: str) -> tuple[str, ...]:

@@ -47,7 +47,10 @@ def test_a_wish_unlike_its_words_is_doubted_and_a_likely_one_is_kept() -> None:
     assert doubted is not None
     assert doubted.value == "warranty"
     assert doubted.confidence < ACT
-    assert judged_type(fact("repair"), opinion(repair=5.0)) == fact("repair")
+    kept = judged_type(fact("repair"), opinion(repair=5.0))
+    assert kept is not None
+    assert (kept.value, kept.source) == ("repair", "rule")
+    assert kept.confidence >= 0.95
 
 
 def test_a_wish_the_rules_have_no_words_for_is_found() -> None:
