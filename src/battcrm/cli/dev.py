@@ -25,6 +25,7 @@ def bench(
     llm_share: Annotated[float, typer.Option(help="Share of dialogues that need a model.")] = 0.3,
     tenants: Annotated[int | None, typer.Option(help="Tenants: 200 with a bot each, or 4 with all channels.")] = None,
     workers: Annotated[int, typer.Option(help="Worker processes.")] = 1,
+    split: Annotated[bool, typer.Option("--split", help="Sending and events in a process of their own.")] = False,
     debounce: Annotated[float, typer.Option(help="Quiet window in seconds.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of the schedule.")] = 1,
     warmup: Annotated[float, typer.Option(help="Seconds of load before measuring CPU.")] = 5.0,
@@ -58,7 +59,7 @@ def bench(
 
         bench_flood(flood, rate, seconds, tenants, llm_share, as_json=as_json)
     elif channels == "telegram":
-        shape = {"tenants": tenants or 200, "graph": graph, "workers": workers, "debounce": debounce}
+        shape = {"tenants": tenants or 200, "graph": graph, "workers": workers, "split": split, "debounce": debounce}
         pace = {"rate": rate or 170.0, "seconds": seconds or 60.0, "warmup": warmup, "graph_outage": graph_outage}
         _telegram(shape, {**pace, "seed": seed}, llm_share, _path(profile), _path(logs), as_json=as_json)
     else:

@@ -18,7 +18,7 @@ from typing import Any, Final
 import orjson
 import psutil
 
-from battcrm.devkit.bench import accounting, outage, plan, usage
+from battcrm.devkit.bench import accounting, outage, plan, profile, usage
 from battcrm.devkit.bench.mix import mix_hash
 from battcrm.devkit.bench.seed import SECRET
 from battcrm.devkit.bench.world import Bench, Shape, world
@@ -60,6 +60,7 @@ class Options:
 
 async def run(options: Options, progress: Progress) -> dict[str, Any]:
     """Run the load test and return its report (DESIGN §11)."""
+    profile.check(options.profile)
     folder = Path(tempfile.mkdtemp(prefix="battcrm-bench-"))
     try:
         progress("starting servers, emulators and roles", 0.0)
@@ -86,6 +87,7 @@ async def _measured(options: Options, bench: Bench, folder: Path, progress: Prog
         before = usage.sample(bench)
         async with asyncio.TaskGroup() as tasks:
             away = options.graph_outage
+            tasks.create_task(profile.record(bench, options.profile, options.seconds))
             dying = tasks.create_task(outage.interrupt(bench, pool, away, progress)) if away else None
             await _watch(start + options.warmup, options.seconds, progress)
             after = usage.sample(bench)

@@ -25,7 +25,9 @@ from battcrm.kit.clock import SystemClock
 from battcrm.kit.errors import Permanent
 
 KEY: Final = base64.b64encode(b"bench-key-bench-key-bench-key-32").decode()
-WORKER_ROLES: Final = "processor,ai-worker,out-worker,relay,event-processor,caretaker"
+_TURN_ROLES: Final = "processor,ai-worker"
+_SEND_ROLES: Final = "out-worker,relay,event-processor,caretaker"
+WORKER_ROLES: Final = f"{_TURN_ROLES},{_SEND_ROLES}"
 
 
 @dataclass(slots=True)
@@ -79,6 +81,8 @@ class Shape:
     graph: bool = True
     model: bool = True
     workers: int = 1
+    split: bool = False
+    """Sending and events in a process of their own."""
     debounce: float = 0.0
     model_ms: tuple[int, int] = (500, 1500)
     gateway_port: int = 0
@@ -105,7 +109,9 @@ async def world(shape: Shape, folder: Path) -> AsyncIterator[Bench]:
         await start_role("gateway", "gateway", env, processes, folder)
         for number in range(shape.workers):
             name = "worker" if shape.workers == 1 else f"worker-{number + 1}"
-            await start_role(name, WORKER_ROLES, env, processes, folder)
+            await start_role(name, _TURN_ROLES if shape.split else WORKER_ROLES, env, processes, folder)
+        if shape.split:
+            await start_role("sender", _SEND_ROLES, env, processes, folder)
         bench = Bench(
             servers.postgres_url, f"http://127.0.0.1:{gateway_port}", telegram, model, shops, servers, processes, env
         )
