@@ -40,6 +40,7 @@ _PATIENCE: Final = 1.0
 _UNREACHABLE: Final = frozenset({"unreachable", "certificate"})
 _UNUSABLE: Final = 5.0
 _LONGEST_PAUSE: Final = 8.0
+_SILENT: Final = 10.0
 
 
 @dataclass(slots=True)
@@ -208,6 +209,10 @@ class OutWorker:
             sent = await line.sender.send(command_of(claim.row))
         except BattError as error:
             outcome = await self._failure(claim, line, error)
+            if isinstance(error, OutcomeUnknown):
+                # Silence is no answer: a platform that swallows what it is sent must not be given everything.
+                silent = self._clock.monotonic() - began > _SILENT
+                (line.circuit.failed if silent else line.circuit.succeeded)()
         else:
             line.circuit.succeeded()
             outcome = Outcome(claim, OutState.SENT, sent=sent)
@@ -225,7 +230,8 @@ class OutWorker:
         if error.code in _UNREACHABLE and isinstance(error, Transient):
             line.circuit.failed()
             return self._held(claim, line, _PATIENCE)
-        line.circuit.succeeded()
+        if not isinstance(error, OutcomeUnknown):
+            line.circuit.succeeded()
         if isinstance(error, RateLimited):
             pause = error.retry_after or 1.0
             chat = claim.row["payload"]["chat"] if error.code == "chat_rate" else None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from battcrm.devkit.emulators.base import Fault
 from battcrm.devkit.emulators.telegram import TelegramEmulator
 from battcrm.devkit.emulators.vk import VkEmulator
 from battcrm.kit.errors import Transient
@@ -57,6 +60,32 @@ async def test_channels_at_one_dead_address_share_its_breaker_and_others_do_not(
             await shop.sender.step()
             shop.clock.advance(1.0)
         assert len(telegram.log.all) == 2
+
+
+async def test_a_platform_that_swallows_messages_is_not_given_all_of_them(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("battcrm.transport.sender._SILENT", -1.0)
+    async with TelegramEmulator(time_factor=0.01) as telegram:
+        telegram.add_bot(TOKEN)
+        settings = {"base_url": telegram.url}
+        await shop.life.add(shop.tenant_id, "telegram", secrets={"token": TOKEN}, settings=settings)
+        for number in range(5):
+            telegram.user_says(TOKEN, PERSON + number, "Сколько стоит экран?")
+
+        async def heard() -> bool:
+            return len(await shop.stored()) == 5
+
+        await until(heard, "five dialogues")
+        telegram.faults.add(Fault("lost_answer"), method="sendmessage", times=3)
+        for row in await shop.fetch("SELECT dialog_id FROM dialog WHERE tenant_id = $1"):
+            await shop.reply("8 900 ₽", row["dialog_id"])
+            await shop.sender.step()
+        assert sorted(state for state, _ in await _states(shop)) == ["pending", "pending", *["unknown"] * 3]
+        for _ in range(10):
+            shop.clock.advance(1.0)
+            await shop.sender.step()
+        assert sorted(state for state, _ in await _states(shop)) == ["sent", "sent", *["unknown"] * 3]
 
 
 async def _darken(shop: Shop, telegram: TelegramEmulator) -> None:

@@ -15,7 +15,7 @@ PLATFORMS: Final = KINDS[:-1]
 DUPLICATES: Final = 0.05
 ERRORS: Final = 0.02
 OUTAGE: Final = 60.0
-WARMUP: Final = 8.0
+WARMUP: Final = 15.0
 _CYCLE: Final = 120.0
 _FIRST_PERSON: Final = 500_000_000
 

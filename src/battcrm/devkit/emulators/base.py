@@ -6,6 +6,7 @@ loop or as a process of its own (`python -m battcrm.devkit.emulators.<kind> --po
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -143,8 +144,8 @@ class Emulator:
         site, self._site = self._site, None
         await site.stop()
         server = self._runner.server
-        for connection in list(server.connections) if server is not None else ():
-            connection.close()
+        open_now = list(server.connections) if server is not None else []
+        await asyncio.gather(*(connection.shutdown(1.0) for connection in open_now))
 
     async def stop(self) -> None:
         """Close the listener and every connection."""
