@@ -9,6 +9,7 @@ import pytest
 
 from battcrm.infra.redis import AWAY
 from battcrm.infra.wake import Wakeups
+from tests.support.waiting import eventually
 
 
 class _Pipe:
@@ -53,12 +54,13 @@ async def test_publishing_survives_a_closed_transport(error: Exception) -> None:
     async with asyncio.TaskGroup() as group:
         task = group.create_task(wakeups._publish(redis))
         wakeups.notify("lost")
-        async with asyncio.timeout(10):
-            while redis.broken:
-                await asyncio.sleep(0)
-            while not redis.sent:
-                wakeups.notify("kept")
-                await asyncio.sleep(0.01)
+        await eventually(lambda: not redis.broken)
+
+        def kept() -> bool:
+            wakeups.notify("kept")
+            return bool(redis.sent)
+
+        await eventually(kept)
         task.cancel()
     assert redis.sent[0] == "wake:kept"
     assert isinstance(error, AWAY)
