@@ -71,7 +71,7 @@ def by_consent(case: Case) -> Plan | None:
         return None
     if not (_price_is_out(case) or _declined_before(case)):
         case.reject(what, Rejection.NOT_ACTIVE_STATUS)
-        settled = consent and case.status not in _OPEN_TALK and not case.learned
+        settled = consent and case.status not in _OPEN_TALK and not (case.learned or "?" in case.text)
         return case.silence(Reason.NOTHING_TO_ANSWER) if settled else None
     if not consent:
         return case.answer(Reason.DECLINED, "declined", AppealStatus.LOST)
@@ -133,7 +133,8 @@ def _declined_before(case: Case) -> bool:
     """A price was said and refused, and the client has come back to it."""
     appeal = case.situation.appeal
     back = appeal is not None and appeal.status is AppealStatus.LOST and appeal.quoted_low is not None
-    return back and case.situation.routing.action == "reopen"
+    # "Well, and how long does it take?" is no yes yet.
+    return back and case.situation.routing.action == "reopen" and "?" not in case.text
 
 
 def not_understood(case: Case) -> Plan | None:

@@ -9,7 +9,8 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from battcrm.devkit.scripts.format import Operator, Step
+from battcrm.devkit.scripts.format import Step
+from battcrm.devkit.scripts.people import Operator
 from battcrm.kit.errors import Conflict, Invalid
 from tests.property.behaviour import words
 from tests.property.behaviour.place import Place
@@ -120,13 +121,13 @@ class Behaviour(RuleBasedStateMachine):
         numbers = self.place.run(self.watch.numbers())
         if not numbers:
             return
-        details: dict[str, Any] = {
+        details: dict[str, dict[str, Any]] = {
             "reply": {"text": f"Говорит мастер, слово {self.name()}."},
             "pause": {"for": 600.0},
             "correct": {"set": {"brand": ("Apple",), "model": (words.MODELS[other % 4],)}},
             "merge": {"into": numbers[other % len(numbers)]},
-        }.get(act, {})
-        done = {"do": act, "appeal": numbers[which % len(numbers)], **details}
+        }
+        done = {"do": act, "appeal": numbers[which % len(numbers)], **details.get(act, {})}
         self.do(Step(operator=Operator.model_validate(done), after=after))
 
     @rule(by=PEOPLE, where=CHANNELS, after=SOON)
