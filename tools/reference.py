@@ -1,4 +1,4 @@
-"""Writes docs/reference/metrics.md and configuration.md from the code: `python -m tools.reference` (a test compares)."""
+"""Writes pages of docs/reference from the code: `python -m tools.reference` (a test compares)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from battcrm.infra.telemetry import Metrics
 from battcrm.settings import _REMEDIES, Settings
-from tools import reference_umf
+from tools import reference_commands, reference_umf
 
 ROOT: Final = Path(__file__).parents[1]
 _METRICS: Final = """# Metrics
@@ -94,6 +94,7 @@ PAGES: Final = {
     "docs/reference/metrics.md": metrics,
     "docs/reference/configuration.md": configuration,
     "docs/reference/unified-message.md": reference_umf.render,
+    "docs/reference/commands.md": reference_commands.render,
 }
 
 
