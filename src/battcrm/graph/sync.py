@@ -11,6 +11,7 @@ from uuid import UUID
 from battcrm.events.catalogue import Envelope
 from battcrm.graph import sync_statements as cypher
 from battcrm.graph.projection import PROJECT, Projected
+from battcrm.graph.schema import migrate
 from battcrm.graph.stored import ENTITIES, Key, Stored
 from battcrm.graph.sync_write import Remembered, Written, write_nodes
 from battcrm.infra.neo4j import CONTENTION, Graph, Runner, Statement
@@ -69,9 +70,16 @@ class Projector:
         self._batch = batch
         self._turn = asyncio.Lock()
         self._remembered = Remembered()
+        self._prepared = False
 
     async def apply(self, events: Sequence[EventRef]) -> int:
-        """Project the rows these events name, as they are now. Returns nodes changed; raises Transient to be retried."""
+        """Project the rows these events name, as they are now. Returns nodes changed; raises Transient to be retried.
+
+        Sees to the schema first: the server may have been away, or empty, when this process started.
+        """
+        if not self._prepared:
+            await migrate(self._graph)
+            self._prepared = True
         wanted: dict[str, dict[Key, None]] = {entity: {} for entity in ENTITIES}
         for event in events:
             for entity, own_id in event.rows():

@@ -5,8 +5,11 @@ from uuid import UUID, uuid4
 
 from battcrm.graph.check import Checker
 from battcrm.graph.schema import MIGRATIONS, migrate, version
+from battcrm.graph.stored import Stored
 from battcrm.graph.sync import EventRef, Projector
-from battcrm.infra.neo4j import Graph
+from battcrm.infra.neo4j import Graph, Statement
+from battcrm.kit.clock import SystemClock
+from tests.support.graph import GraphServer
 from tests.support.graph_rows import NOW, Rows
 
 
@@ -54,6 +57,18 @@ async def test_migrations_are_idempotent(bolt: Graph) -> None:
     assert await version(bolt) == len(MIGRATIONS)
 
 
+async def test_who_started_without_the_server_makes_the_schema_with_the_first_event(
+    graph: GraphServer, rows: Rows
+) -> None:
+    late = Graph.open(graph.url, *graph.auth, database=graph.database, clock=SystemClock())
+    await late.write([Statement("MATCH (s:GraphSchema {tenant_id: '-'}) DETACH DELETE s")])
+    assert await version(late) == 0
+    client = await rows.client()
+    await Projector(Stored(rows.pool), late).apply([EventRef("client.created", rows.tenant_id, {"client_id": client})])
+    assert await version(late) == len(MIGRATIONS)
+    await late.close()
+
+
 async def test_events_in_any_order_and_twice_give_the_rebuilt_graph(
     bolt: Graph, rows: Rows, projector: Projector, checker: Checker
 ) -> None:
@@ -74,8 +89,6 @@ async def test_events_in_any_order_and_twice_give_the_rebuilt_graph(
 
 
 def _wipe(tenant_id: UUID):  # type: ignore[no-untyped-def]
-    from battcrm.infra.neo4j import Statement
-
     return Statement("MATCH (n {tenant_id: $tenant_id}) DETACH DELETE n", {"tenant_id": str(tenant_id)})
 
 
@@ -124,8 +137,6 @@ async def test_erased_rows_leave_the_graph(bolt: Graph, rows: Rows, projector: P
 async def test_check_finds_and_mends_every_kind_of_drift(
     bolt: Graph, rows: Rows, projector: Projector, checker: Checker
 ) -> None:
-    from battcrm.infra.neo4j import Statement
-
     await small_shop(rows)
     await projector.rebuild(rows.tenant_id)
     right = canonical(await everything(bolt, rows.tenant_id))
