@@ -76,13 +76,13 @@ class Row:
         return whole and self.unknown <= self.doubt and self.dead == self.dead_expected and self.accepted > 0
 
 
-async def play(cases: Sequence[Case], *, first: int = 0) -> AsyncIterator[Row]:
-    """Play cases one after the other on one stage; a row for each as it is done. `first` numbers their chats."""
+async def play(cases: Sequence[Case], *, graph: bool = True) -> AsyncIterator[Row]:
+    """Play cases one after the other on one stage; a row for each as it is done. Without `graph` no effect is counted."""
     with tempfile.TemporaryDirectory(prefix="battcrm-faults-") as folder:
         # The graph is slow to start, and its consumer is what Redis, PostgreSQL and the graph itself can hurt.
-        graph = any(case.group in WITH_GRAPH for case in cases)
-        async with stage(Path(folder), graph=graph) as ready:
-            for number, case in enumerate(cases, first + 1):
+        wanted = graph and any(case.group in WITH_GRAPH for case in cases)
+        async with stage(Path(folder), graph=wanted) as ready:
+            for number, case in enumerate(cases, 1):
                 yield await _play(ready, case, number)
 
 
@@ -123,8 +123,9 @@ async def _play(ready: Stage, case: Case, number: int) -> Row:
 async def _alive(ready: Stage) -> None:
     """A process of ours that ended by itself did not survive the fault."""
     ended = [name for name in ("gateway", "worker") if ready.bench.processes[name].returncode is not None]
-    if ended:
-        raise Permanent(f"ended by itself: {', '.join(ended)}; see {ready.folder}")
+    for name in ended:
+        log = await asyncio.to_thread((ready.folder / f"{name}.log").read_text, "utf-8", "replace")
+        raise Permanent(f"ended by itself: {name}, whose log ends with:\n{log[-3000:]}")
 
 
 async def _drain(ready: Stage) -> tuple[int, int, float]:

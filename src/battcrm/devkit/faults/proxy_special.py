@@ -130,3 +130,6 @@ def notes() -> str:
         "may be mounted, that line is missing. The clock's lines run on the in-process bench, whose roles share a clock that "
         "can be moved; the long form plays thousands of random histories on it, with kills at every statement.\n"
     )
+
+
+NAMES: Final = ("disk full", *_JUMPS)

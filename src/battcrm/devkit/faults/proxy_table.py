@@ -30,7 +30,7 @@ dialogues through the model, 5 % delivered twice, unless the line says otherwise
 Counted from the generator's and the emulated messenger's own logs (PROTOCOL K). *accepted*: got a 2xx. *lost*: accepted and
 neither stored nor answered, or decided and never shown. *duplicated*: shown twice. *unknown*: sends whose outcome nobody can
 know, in brackets how many were in the air when the fault struck, which bounds them. *effects*: events whose effect on the
-graph is missing at the end. *refused*: never accepted although repeated six times as platforms do; the platform knows.
+graph is missing at the end, where the line's world has a graph (PostgreSQL, Redis, graph, disk). *refused*: never accepted although repeated six times as platforms do; the platform knows.
 *drain*: seconds after the load until nothing waited; after 8 s the leases of claims are let run out, as waiting would.
 
 """
@@ -79,7 +79,9 @@ def page(folder: Path) -> str:
     ]
     total = f"{len(rows)} cases: {sum(r.accepted for r in rows)} accepted, {sum(r.lost for r in rows)} lost, "
     total += f"{sum(r.duplicated for r in rows)} duplicated, {sum(r.unknown for r in rows)} unknown.\n\n"
-    return _HEAD + total + "\n".join(lines) + "\n" + proxy_special.notes()
+    missing = [case.name for case in CASES if case.name not in {row.case for row in rows}]
+    left = f"\nIn this run not played: {', '.join(missing)}.\n" if missing else ""
+    return _HEAD + total + "\n".join(lines) + "\n" + left + proxy_special.notes()
 
 
 def main() -> None:
