@@ -78,15 +78,17 @@ async def test_the_images_steps_make_a_program_that_works(
     assert check is not None
     probe = [place / "bin" / "python", "-c", check.group(1).replace(":9100", f":{port}")]
 
-    def healthy() -> bool:
-        return subprocess.run(probe, env=environment, capture_output=True, check=False).returncode == 0
+    async def healthy() -> bool:
+        asked = await asyncio.create_subprocess_exec(*probe, env=environment, stderr=asyncio.subprocess.DEVNULL)
+        return await asked.wait() == 0
 
-    assert not healthy(), "nothing runs yet"
+    assert not await healthy(), "nothing runs yet"
     process = await asyncio.create_subprocess_exec(
         program, "run", "processor,ai-worker,relay", env=environment, cwd=home
     )
     try:
-        await eventually(lambda: asyncio.to_thread(healthy), timeout=60)
+        up: bool = await eventually(healthy, timeout=60)
+        assert up
     finally:
         process.terminate()
         assert await process.wait() == 0

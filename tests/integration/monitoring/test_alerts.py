@@ -70,7 +70,7 @@ async def scrape(clean_database: str, pg_worker_url: str, redis_url: str) -> Asy
         return text if complete and 'battcrm_consumer_pending{consumer="graph"}' in text else ""
 
     try:
-        text = await eventually(exported, timeout=60, what="all gauges exported")
+        text: str = await eventually(exported, timeout=60, what="all gauges exported")
         yield read(text.encode()), text, port
     finally:
         process.terminate()
