@@ -50,20 +50,34 @@ def bench(
         from battcrm.cli.bench_channels import bench_all
 
         bench_all(rate, seconds, llm_share, tenants, seed, (outage, errors), graph=graph, logs=logs, as_json=as_json)
-    elif preload:
-        from battcrm.cli.bench_grown import bench_grown
-
-        bench_grown(preload, rate, seconds, llm_share, as_json=as_json)
-    elif flood:
-        from battcrm.cli.bench_flood import bench_flood
-
-        bench_flood(flood, rate, seconds, tenants, llm_share, as_json=as_json)
+    elif preload or flood:
+        _compare(preload, flood, rate, seconds, tenants, llm_share, as_json=as_json)
     elif channels == "telegram":
         shape = {"tenants": tenants or 200, "graph": graph, "workers": workers, "split": split, "debounce": debounce}
         pace = {"rate": rate or 170.0, "seconds": seconds or 60.0, "warmup": warmup, "graph_outage": graph_outage}
         _telegram(shape, {**pace, "seed": seed}, llm_share, _path(profile), _path(logs), as_json=as_json)
     else:
         raise typer.BadParameter("must be all or telegram", param_hint="--channels")
+
+
+def _compare(
+    preload: str,
+    flood: float,
+    rate: float | None,
+    seconds: float | None,
+    tenants: int | None,
+    share: float,
+    *,
+    as_json: bool,
+) -> None:
+    if preload:
+        from battcrm.cli.bench_grown import bench_grown
+
+        bench_grown(preload, rate, seconds, share, as_json=as_json)
+    else:
+        from battcrm.cli.bench_flood import bench_flood
+
+        bench_flood(flood, rate, seconds, tenants, share, as_json=as_json)
 
 
 def _telegram(
