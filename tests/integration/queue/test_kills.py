@@ -8,6 +8,9 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from battcrm.devkit.emulators.openai import OpenAiEmulator
 from battcrm.settings import Settings
@@ -48,11 +51,7 @@ async def time_passes(place: Place) -> None:
     await place.runtime.pool.execute("UPDATE queue_task SET lease_until = received_at WHERE lease_until IS NOT NULL")
 
 
-async def done(place: Place) -> int:
-    count: int = await place.runtime.pool.fetchval("SELECT count(*) FROM ai_extraction_result")
-    return count
-
-
+@pytest.mark.timeout(400)
 async def test_nothing_is_lost(place: Place, settings: Settings, provider: OpenAiEmulator, tmp_path: Path) -> None:
     provider.set_latency(50, 200)
     log = tmp_path / "worker.log"
@@ -60,14 +59,12 @@ async def test_nothing_is_lost(place: Place, settings: Settings, provider: OpenA
     # Before anything is done, in the middle of the work, and when half of it is done.
     for reached in (1, _TASKS // 4, _TASKS // 2):
         async with worker(settings, log) as process:
-            await eventually(
-                lambda wanted=reached: _reached(place, wanted), timeout=60, what=f"{reached}: {log.read_text()}"
-            )
+            await _until(place, reached, log)
             process.kill()
         await place.push({"id": f"after-{reached}", "text": PLAIN})
         await time_passes(place)
     async with worker(settings, log) as process:
-        await eventually(lambda: _all(place), timeout=60, what="every task is done")
+        await eventually(lambda: _all(place), timeout=90, what="every task is done")
         process.terminate()
         assert await process.wait() == 0
     rows = {row["task_id"] for row in await place.rows()}
@@ -76,10 +73,13 @@ async def test_nothing_is_lost(place: Place, settings: Settings, provider: OpenA
     assert not [key for key in await place.keys() if b":processing:" in key]
 
 
-async def _reached(place: Place, wanted: int) -> bool:
-    return await done(place) >= wanted
+async def _until(place: Place, wanted: int, log: Path) -> None:
+    query = "SELECT count(*) >= $1 FROM ai_extraction_result"
+    await eventually(
+        lambda: place.runtime.pool.fetchval(query, wanted), timeout=90, what=f"{wanted} results; the worker says: {log}"
+    )
 
 
-async def _all(place: Place) -> bool:
+async def _all(place: Place) -> Any:
     held = [key for key in await place.keys() if b":processing:" in key]
     return not held and await place.redis.llen(QUEUE) == 0 and await place.waiting() == 0
