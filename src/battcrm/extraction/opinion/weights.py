@@ -46,7 +46,9 @@ class Weights:
         found = self._packed.get(name)
         if found is None:
             raw = self._raw.get(name)
-            found = self._packed[name] = pack(_numbers(raw)) if raw is not None else 0
+            if raw is None:
+                return 0  # not kept: clients may say any number of things nobody has said before
+            found = self._packed[name] = pack(_numbers(raw))
         return found
 
 

@@ -117,3 +117,12 @@ def test_the_same_dialogues_give_the_same_weights_and_they_come_back_from_the_fi
 def test_weights_of_other_labels_are_refused() -> None:
     with pytest.raises(Invalid):
         parse("0\ta,b\tx\n")
+
+
+def test_unknown_words_leave_nothing_behind() -> None:
+    weights = load_weights()
+    assert weights.packed("=экран") > 0
+    before = len(weights._packed)
+    for number in range(50):
+        assert weights.packed(f"=небывальщина{number}") == 0
+    assert len(weights._packed) == before
