@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import orjson
 import psutil
@@ -142,6 +143,8 @@ class _Assault:
 
     async def _kill(self, name: str) -> None:
         process = self._bench.processes[name]
+        if name == "gateway":
+            await self._listening()
         if process.returncode is not None:
             raise Permanent(f"{name} ended by itself with {process.returncode}; see {self._folder / (name + '.log')}")
         process.kill()
@@ -152,6 +155,12 @@ class _Assault:
         if name in _EXPIRE:
             await self._ask(_EXPIRE[name], self._clock.now())
         await self._start(name)
+
+    async def _listening(self) -> None:
+        """On a busy machine a start takes longer than the time between two kills: what never listened accepts nothing."""
+        until = time.monotonic() + self._options.drain
+        while time.monotonic() < until and not await _open(self._bench.gateway_url):
+            await asyncio.sleep(0.1)
 
     async def _wipe_redis(self) -> None:
         async with Redis.from_url(self._bench.servers.redis_url) as client:
@@ -226,6 +235,16 @@ class _Assault:
         verdict = accounting.judge(accounting.Evidence(calls, self._bench.shops, log, received, *tables))
         dead = await self._pool.fetchval("SELECT count(*) FROM dead_letter WHERE tenant_id IS NOT NULL")
         return Outcome(verdict, self._kills, self._befell, self._in_flight, waiting, dead)
+
+
+async def _open(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 def _lives(pid: int) -> bool:
