@@ -159,7 +159,7 @@ class _Assault:
     async def _listening(self) -> None:
         """On a busy machine a start takes longer than the time between two kills: what never listened accepts nothing."""
         until = time.monotonic() + self._options.drain
-        while time.monotonic() < until and not await _open(self._bench.gateway_url):
+        while time.monotonic() < until and not await _open(self._bench.gateway_url):  # noqa: ASYNC110 - a port tells nobody
             await asyncio.sleep(0.1)
 
     async def _wipe_redis(self) -> None:
