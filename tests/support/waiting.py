@@ -5,13 +5,21 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.01
 
 
-async def eventually(predicate: Callable[[], T | Awaitable[T]], *, timeout: float = 10, what: str = "") -> T:
+@overload
+async def eventually(predicate: Callable[[], Awaitable[T]], *, timeout: float = ..., what: str = ...) -> T: ...
+
+
+@overload
+async def eventually(predicate: Callable[[], T], *, timeout: float = ..., what: str = ...) -> T: ...
+
+
+async def eventually(predicate: Callable[[], Any], *, timeout: float = 10, what: str = "") -> Any:
     """The first true result of `predicate` (sync or async). Fails the test after `timeout` seconds, naming `what`."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout

@@ -29,7 +29,14 @@ class Run:
         shop = Shop(UUID(int=1), UUID(int=2), 7, "/hook")
         call = Call(at=0.0, tenant=0, chat=1, message=5, kind="text", body=b"", duplicate=False)
         message = {"bot": "7", "chat": "1", "message": "5", "dialog_id": 1, "seq": 1, "received_at": MOMENT}
-        turn = {"dialog_id": 1, "turn_id": 9, "state": self.turn, "from_seq": 0, "to_seq": 1, "timings": {}}
+        turn: dict[str, Any] = {
+            "dialog_id": 1,
+            "turn_id": 9,
+            "state": self.turn,
+            "from_seq": 0,
+            "to_seq": 1,
+            "timings": {},
+        }
         turn |= {"started_at": MOMENT, "finished_at": MOMENT}
         sent = {"turn_id": 9, "dialog_id": 1, "bot": "7", "chat": "1", "covered_seq": 1, "sending_at": None}
         outgoing = [sent | {"seq": n, "part": n, "state": state} for n, state in enumerate(self.states)]

@@ -9,6 +9,7 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -98,7 +99,7 @@ class _Assault:
         self._clock = SystemClock()
         self._rng = random.Random(options.seed)
         self._kills = dict.fromkeys(VICTIMS, 0)
-        self._faults = {
+        self._faults: dict[str, Callable[[], Awaitable[None]]] = {
             "redis wiped": self._wipe_redis,
             "valkey killed": self._kill_valkey,
             "connections cut": self._break_connections,
