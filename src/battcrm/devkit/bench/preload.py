@@ -29,13 +29,13 @@ JOIN tenant t ON t.tenant_id = c.tenant_id ORDER BY c.tenant_id, c.channel_id LI
 # they stand for, and messages' begin with their moment, as UUIDv7 do.
 _SHAPE: Final = """
 WITH /* rows of the tenant_id in $1 */ person AS MATERIALIZED (
-  SELECT n, md5($1::text || 'c' || n)::uuid AS client_id, md5($1::text || 'i' || n)::uuid AS identity_id,
-         md5($1::text || 'd' || n)::uuid AS dialog_id, md5($1::text || 'a' || n)::uuid AS appeal_id,
-         md5($1::text || 'e' || n)::uuid AS episode_id,
-         $6::timestamptz - make_interval(secs => ($7::float8 * 86400 * (1 - n::float8 / ($4 + 1)))) AS since
+  SELECT n, md5($1::uuid::text || 'c' || n)::uuid AS client_id, md5($1::uuid::text || 'i' || n)::uuid AS identity_id,
+         md5($1::uuid::text || 'd' || n)::uuid AS dialog_id, md5($1::uuid::text || 'a' || n)::uuid AS appeal_id,
+         md5($1::uuid::text || 'e' || n)::uuid AS episode_id,
+         $6::timestamptz - make_interval(secs => ($7::float8 * 86400 * (1 - n::float8 / ($4::int + 1)))) AS since
   FROM generate_series(1, $4::int) AS n
 ), said AS MATERIALIZED (
-  SELECT p.*, k, p.since + make_interval(secs => k * 240.0) AS at, md5($1::text || 'm' || n || '/' || k) AS hash
+  SELECT p.*, k, p.since + make_interval(secs => k * 240.0) AS at, md5($1::uuid::text || 'm' || n || '/' || k) AS hash
   FROM person p CROSS JOIN generate_series(1, $5::int) AS k
 ), message_ids AS MATERIALIZED (
   SELECT s.*, (lpad(to_hex((extract(epoch FROM s.at) * 1000)::bigint), 12, '0') || '7' || substr(hash, 1, 3) || '8'
@@ -48,24 +48,24 @@ _PEOPLE: Final = (
     + """
 clients AS (
   INSERT INTO client (tenant_id, client_id, display_name, created_at)
-  SELECT $1, client_id, 'Client ' || n, since FROM person
+  SELECT $1::uuid, client_id, 'Client ' || n, since FROM person
 ), identities AS (
   INSERT INTO identity (tenant_id, identity_id, channel_id, external_user_id, client_id, created_at)
-  SELECT $1, identity_id, $2, (900000000 + n)::text, client_id, since FROM person
+  SELECT $1::uuid, identity_id, $2::uuid, (900000000 + n)::text, client_id, since FROM person
 ), works AS (
-  INSERT INTO client_work (tenant_id, client_id, bucket, token) SELECT $1, client_id, $3, 3 FROM person
+  INSERT INTO client_work (tenant_id, client_id, bucket, token) SELECT $1::uuid, client_id, $3::smallint, 3 FROM person
 ), dialogs AS (
   INSERT INTO dialog (tenant_id, dialog_id, channel_id, external_chat_id, type, identity_id, version, last_seq,
                       answered_seq, last_out, created_at, last_inbound_at)
-  SELECT $1, dialog_id, $2, (900000000 + n)::text, 'private', identity_id, $5, $5, $5, $5 / 2, since, since FROM person
+  SELECT $1::uuid, dialog_id, $2::uuid, (900000000 + n)::text, 'private', identity_id, $5::int, $5::int, $5::int, $5::int / 2, since, since FROM person
 ), appeals AS (
   INSERT INTO appeal (tenant_id, appeal_id, client_id, dialog_id, episode_id, number, status, appeal_type, brand, model,
                       repair_types, opened_at, touched_at, closed_at)
-  SELECT $1, appeal_id, client_id, dialog_id, episode_id, n, 'done', 'repair', 'Apple', 'iPhone ' || (11 + n % 5),
+  SELECT $1::uuid, appeal_id, client_id, dialog_id, episode_id, n, 'done', 'repair', 'Apple', 'iPhone ' || (11 + n % 5),
          ARRAY['screen'], since, since + interval '1 day', since + interval '2 days' FROM person
 ), episodes AS (
   INSERT INTO episode (tenant_id, episode_id, appeal_id, started_as, started_at, ended_at)
-  SELECT $1, episode_id, appeal_id, 'new', since, since + interval '2 days' FROM person
+  SELECT $1::uuid, episode_id, appeal_id, 'new', since, since + interval '2 days' FROM person
 )
 SELECT count(*) FROM person
 """
@@ -76,27 +76,27 @@ _TALK: Final = (
 turns AS (
   INSERT INTO turn (tenant_id, turn_id, client_id, dialog_id, appeal_id, episode_id, state, from_seq, to_seq, started_at,
                     finished_at)
-  SELECT $1, md5(hash || 't')::uuid, client_id, dialog_id, appeal_id, episode_id, 'posted', k - 1, k, at, at
+  SELECT $1::uuid, md5(hash || 't')::uuid, client_id, dialog_id, appeal_id, episode_id, 'posted', k - 1, k, at, at
   FROM message_ids WHERE k % 2 = 1
 ), decisions AS (
   INSERT INTO decision (tenant_id, decision_id, turn_id, client_id, dialog_id, appeal_id, action, reason, created_at)
-  SELECT $1, md5(hash || 'x')::uuid, md5(hash || 't')::uuid, client_id, dialog_id, appeal_id, 'auto', 'quote', at
+  SELECT $1::uuid, md5(hash || 'x')::uuid, md5(hash || 't')::uuid, client_id, dialog_id, appeal_id, 'auto', 'quote', at
   FROM message_ids WHERE k % 2 = 1
 ), outgoings AS (
   INSERT INTO outgoing (tenant_id, outgoing_id, bucket, dialog_id, channel_id, seq, turn_id, covered_seq, part, author,
                         state, payload, message_id, created_at, finished_at)
-  SELECT $1, md5(hash || 'o')::uuid, $3, dialog_id, $2, k / 2, md5(hash || 't')::uuid, k - 1, 0, 'bot', 'sent',
+  SELECT $1::uuid, md5(hash || 'o')::uuid, $3::smallint, dialog_id, $2::uuid, k / 2, md5(hash || 't')::uuid, k - 1, 0, 'bot', 'sent',
          jsonb_build_object('chat', (900000000 + n)::text, 'text', 'Замена экрана: от 9 900 до 12 400 рублей'), message_id,
          at, at
   FROM message_ids WHERE k % 2 = 0
 ), doors AS (
   INSERT INTO seen (channel_id, dedup_key, tenant_id, seen_at)
-  SELECT $2, (900000000 + n)::text || ':' || k, $1, at FROM message_ids
+  SELECT $2::uuid, (900000000 + n)::text || ':' || k, $1::uuid, at FROM message_ids
   WHERE k % 2 = 1 AND at > $6::timestamptz - interval '30 days'
 )
 INSERT INTO message (tenant_id, message_id, dialog_id, identity_id, seq, direction, author, kind, external_id, text,
                      state, appeal_id, received_at)
-SELECT $1, message_id, dialog_id, identity_id, k, CASE k % 2 WHEN 1 THEN 'in' ELSE 'out' END,
+SELECT $1::uuid, message_id, dialog_id, identity_id, k, CASE k % 2 WHEN 1 THEN 'in' ELSE 'out' END,
        CASE k % 2 WHEN 1 THEN 'client' ELSE 'bot' END, 'message', k::text,
        'Здравствуйте, сколько стоит заменить экран на айфон 13 про? ' || k, 'received', appeal_id, at
 FROM message_ids
