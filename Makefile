@@ -27,7 +27,7 @@ INSTALL := UV_PYTHON_DOWNLOADS=never $(UV) pip install -q
 VOCABULARY := $(wildcard src/battcrm/extraction/gazetteer/*.py src/battcrm/extraction/gazetteer/data/*.tsv)
 EXPORT := export -q --no-emit-project --no-header --format requirements-txt
 
-.PHONY: help setup oracles demo test check unit long bench ui-check neo4j test-graph docs lock clean
+.PHONY: help setup oracles demo test check unit long faults bench ui-check neo4j test-graph docs lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ unit: setup  ## tests without servers, under a minute
 
 long: setup oracles  ## the long forms of property, fault and soak tests
 	@$(PYTEST) -n $(WORKERS) --dist worksteal -m long --timeout 3600
+
+faults: setup  ## break every line between us and our servers; writes docs/reference/faults.md
+	@$(PY) -m battcrm.devkit.faults.proxy_table --page docs/reference/faults.md
 
 bench: setup  ## throughput and latency end to end (RATE=170 SECONDS=60)
 	@$(BIN)/battcrm bench --rate $(RATE) --seconds $(SECONDS)
