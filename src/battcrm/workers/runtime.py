@@ -121,17 +121,28 @@ async def _with_embedded(settings: Settings, given: Endpoints) -> Endpoints:
     return found
 
 
+async def _patient_pool(url: str, maximum: int, minimum: int, name: str, patience: float) -> Pool:
+    """The roles' pool. A server that restarts just now is waited for: nobody else would start the role again."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience
+    while True:
+        try:
+            return await open_pool(url, maximum=maximum, minimum=minimum, name=name, keyed=True)
+        except UNAVAILABLE as error:
+            if loop.time() >= deadline:
+                raise Permanent(f"cannot connect to PostgreSQL: {error}", code="database") from error
+            log.warning("database.awaited", error=type(error).__name__)
+        await asyncio.sleep(0.5)
+
+
 @asynccontextmanager
-async def connect(settings: Settings, *, name: str = "battcrm", minimum: int = 1) -> AsyncIterator[Runtime]:
-    """Open everything and close it again. Permanent when the database cannot be reached."""
+async def connect(
+    settings: Settings, *, name: str = "battcrm", minimum: int = 1, patience: float = 0.0
+) -> AsyncIterator[Runtime]:
+    """Open everything and close it again. Permanent when the database cannot be reached for `patience` seconds."""
     endpoints = await locate(settings)
     clock = SystemClock()
-    try:
-        pool = await open_pool(
-            endpoints.database_url, maximum=settings.db_pool_max, minimum=minimum, name=name, keyed=True
-        )
-    except UNAVAILABLE as error:
-        raise Permanent(f"cannot connect to PostgreSQL: {error}", code="database") from error
+    pool = await _patient_pool(endpoints.database_url, settings.db_pool_max, minimum, name, patience)
     redis = open_redis(endpoints.redis_url) if endpoints.redis_url else None
     wakeups = Wakeups(redis)
     http = AioHttp()

@@ -37,6 +37,7 @@ ROLES: Final = {
 }
 ALL: Final = tuple(ROLES)
 _SEEN_KEPT: Final = timedelta(days=30)
+_PATIENCE: Final = 20.0
 _FORGET: Final = """
 DELETE FROM seen WHERE ctid = ANY(ARRAY(
   SELECT ctid FROM seen WHERE seen_at < $1 LIMIT 20000)) /* all tenants: age alone decides */
@@ -74,7 +75,7 @@ async def run_roles(
     configure_logging(settings.log_level, settings.log_format, ",".join(names))
     stop = asyncio.Event()
     _handle_signals(stop)
-    async with connect(settings, name="battcrm-" + "+".join(names)[:40], minimum=2) as runtime:
+    async with connect(settings, name="battcrm-" + "+".join(names)[:40], minimum=2, patience=_PATIENCE) as runtime:
         log.info("roles.started", roles=list(names))
         if ready is not None:
             ready.set()

@@ -12,7 +12,7 @@ import battcrm
 
 _STATEMENT = re.compile(r"^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\s", re.IGNORECASE)
 # Templates of the due mechanism are completed per table (infra/due.py) and prepared in their completed form below.
-_PARTS = frozenset({"_PICKED"})
+_PARTS = frozenset({"_PICKED", "_SHAPE"})
 _TEMPLATES = frozenset({"battcrm.infra.due"})
 
 

@@ -24,6 +24,16 @@ async def ready() -> tuple[int, dict[str, Any]]:
     return await monitor.ready(Database())  # type: ignore[arg-type]
 
 
+async def came(event: asyncio.Event, role: asyncio.Future[None]) -> None:
+    """The event happened; a role that ended instead says why."""
+    waiting = asyncio.ensure_future(event.wait())
+    both: set[asyncio.Future[Any]] = {waiting, role}
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    if not waiting.done():
+        waiting.cancel()
+        role.result()
+
+
 async def test_no_turn_is_claimed_and_nobody_is_told_ready_before_all_is_warm(monkeypatch: pytest.MonkeyPatch) -> None:
     warm, claimed = asyncio.Event(), asyncio.Event()
     warming = asyncio.Event()
@@ -47,13 +57,15 @@ async def test_no_turn_is_claimed_and_nobody_is_told_ready_before_all_is_warm(mo
 
     monkeypatch.setattr(ai_worker, "core_layers", lambda _runtime: Layers())
     monkeypatch.setattr(ai_worker, "warm_up", warm_up)
-    monkeypatch.setattr(ai_worker, "build", lambda _runtime, _layers: SimpleNamespace(run=work))
-    role = asyncio.ensure_future(ai_worker.run(SimpleNamespace(redis=None)))  # type: ignore[arg-type]
-    await warming.wait()
+    monkeypatch.setattr(ai_worker, "build", lambda _runtime, _layers, _signals: SimpleNamespace(run=work))
+    monkeypatch.setattr(ai_worker, "TypingSignals", lambda *_: SimpleNamespace(run=asyncio.Event().wait))
+    runtime = SimpleNamespace(redis=None, channels=None, clock=None, http=None)
+    role = asyncio.ensure_future(ai_worker.run(runtime))  # type: ignore[arg-type]
+    await came(warming, role)
     assert await ready() == (503, {"ok": False, "warming": ["ai-worker"]})
     assert not claimed.is_set()
     warm.set()
-    await claimed.wait()
+    await came(claimed, role)
     assert await ready() == (200, {"ok": True})
     role.cancel()
     with pytest.raises(asyncio.CancelledError):
