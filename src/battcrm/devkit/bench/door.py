@@ -32,7 +32,7 @@ class Load:
     """`seconds` of load by `connections` that each send the next webhook when the last is answered."""
 
     seconds: float = 20.0
-    connections: int = 48
+    connections: int = 32
     tenants: int = 200
 
 
