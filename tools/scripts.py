@@ -110,8 +110,8 @@ def _breaks(breaks: Sequence[Break]) -> Iterator[str]:
     caught = [one for one in breaks if not one.survives]
     yield from ("## Breaks", "")
     yield f"{len(breaks)} single rules are taken out of a copy of the product, one at a time (`python -m tools.breaks`,"
-    yield f"in `make long`); the scripts notice {len(caught)}."
-    yield from ("", "| rule taken away | in | noticed by |", "|---|---|---|")
+    yield f"in `make long`); {len(caught)} of them a script ought to notice, and that run tells whether it does."
+    yield from ("", "| rule taken away | in | to be noticed by |", "|---|---|---|")
     yield from (f"| {one.rule} | `{one.file}` | {one.caught_by} |" for one in caught)
     survivors = [one for one in breaks if one.survives]
     if survivors:

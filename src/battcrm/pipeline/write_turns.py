@@ -44,7 +44,6 @@ FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6
   AS n(tenant_id, dialog_id, last_seq, last_out, answered_seq, quiet)
 WHERE d.tenant_id = n.tenant_id AND d.dialog_id = n.dialog_id
 """
-# A merged client has no identities any more and must come to rest all the same.
 _EDITED: Final = """
 SELECT m.message_id, m.revision FROM unnest($2::uuid[], $3::text[]) AS r(message_id, text)
 JOIN message m ON m.tenant_id = $1 AND m.message_id = r.message_id
@@ -57,6 +56,7 @@ SELECT tenant_id, $3, dialog_id, identity_id, $4, 'in', 'client', 'edit', extern
        revision, occurred_at, received_at
 FROM message WHERE tenant_id = $1 AND message_id = $2
 """
+# A merged client has no identities any more and must come to rest all the same.
 _RELEASE: Final = """
 WITH held AS MATERIALIZED (
   SELECT w.tenant_id, w.client_id FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS k(tenant_id, client_id, token)
