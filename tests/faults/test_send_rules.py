@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
 from battcrm.devkit.faults.bench import Bench, bench
 from battcrm.devkit.faults.messenger import Accident, event
 from battcrm.devkit.faults.pool import Fault
+from battcrm.models.outgoing import OutState, Sent
+from battcrm.transport.outbox_store import Outcome
 from tests.faults.test_turn_rules import answers, hears
 from tests.support.waiting import eventually
+
+LOCK = "SELECT 1 FROM outgoing WHERE outgoing_id = $1 FOR UPDATE NOWAIT"
+WAITS_FOR = "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid)))"
 
 
 async def decided(world: Bench, *texts: str, chat: str = "anna", **dialog: float) -> None:
@@ -128,7 +134,63 @@ async def test_a_cancelled_row_is_not_sent(world: Bench) -> None:
     await decided(world, "hello")
     claim = (await world.roles["out-1"].worker._queue.claim(1, lease=90.0, extra=([],)))[0]
     await world.pool.execute("UPDATE outgoing SET state = 'cancelled', due_at = NULL, token = token + 1")
-    assert list(await world.roles["out-1"].worker._store.start_sending([claim])) == [False]
+    assert list(await world.roles["out-1"].worker._store.start_sending([claim], lease=90.0)) == [False]
+
+
+async def test_a_send_that_waited_for_its_turn_is_not_taken_for_dead(world: Bench) -> None:
+    """Its claim was about to lapse when it began: a lease that is counted from the claim would make it unknown."""
+    await decided(world, "hello")
+    role = world.roles["out-1"]
+    claim = (await role.worker._queue.claim(1, lease=90.0, extra=([],)))[0]
+    world.move_clock(89)
+    assert list(await role.worker._store.start_sending([claim], lease=90.0)) == [True]
+    world.move_clock(2)
+    await world.step("out-2")
+    assert await outgoing(world) == ["sending"]
+    await role.worker._store.settle([Outcome(claim, OutState.SENT, sent=Sent("out-1"))])
+    assert await outgoing(world) == ["sent"]
+
+
+async def test_a_long_send_keeps_its_row(world: Bench) -> None:
+    """A large file on a thin line: the messenger answers after minutes, and its answer counts."""
+    await decided(world, "hello")
+    world.messenger.hold = "after"
+    role = world.roles["out-1"]
+    role.current = world._start(role, role.worker.run())
+    await eventually(lambda: asyncio.sleep(0, world.messenger.in_flight == 1), what="the send", timeout=30)
+    for _ in range(5):
+        world.move_clock(31)
+        await world.quiesce()
+        await world.step("out-2")
+        assert await outgoing(world) == ["sending"]
+    world.messenger.release()
+    await world.quiesce()
+    assert await outgoing(world) == ["sent"]
+
+
+async def test_outcomes_and_echoes_lock_chats_in_one_order(world: Bench) -> None:
+    """The processor cancels chat by chat, in the order of their names; a batch of outcomes in another would deadlock."""
+    shop = await world.shop()
+    for chat in ("anna", "boris"):
+        await hears(world, shop, event(chat, "m1", "hello"))
+    for _ in range(2):
+        await world.step("ai-1")
+    worker = world.roles["out-1"].worker
+    claims = await worker._queue.claim(2, lease=90.0, extra=([],))
+    by_chat = {claim.row["payload"]["chat"]: claim for claim in claims}
+    batches = (
+        worker._store.start_sending([by_chat["boris"], by_chat["anna"]], lease=90.0),
+        worker._store.settle([Outcome(by_chat[c], OutState.SENT, sent=Sent(c)) for c in ("boris", "anna")]),
+    )
+    for batch in batches:
+        async with world.pool.acquire() as processor, processor.transaction():
+            pid = await processor.fetchval("SELECT pg_backend_pid()")
+            await processor.execute(LOCK, by_chat["anna"].key)
+            task = asyncio.ensure_future(batch)
+            await eventually(partial(world.pool.fetchval, WAITS_FOR, pid), what="a batch that waits", timeout=30)
+            await processor.execute(LOCK, by_chat["boris"].key)
+        await task
+    assert await outgoing(world) == ["sent", "sent"]
 
 
 @pytest.mark.parametrize("fault", list(Fault))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,27 +16,31 @@ from battcrm.kit.clock import Clock
 from battcrm.kit.ids import IdFactory
 from battcrm.models.outgoing import OutAttachment, OutButton, OutgoingCommand, OutState, Sent
 
-# The mark is committed before the first byte of each send. Sends that start at the same moment share the commit.
+# The mark is committed before the first byte of each send. Sends that start at the same moment share the commit. The
+# lease begins anew: how long a row had waited for its turn must not make a send that is under way look dead.
+# The state is written so that no partial index over waiting rows suits: a planner that once saw it empty would read all
+# that waits of a flooding tenant for each row that it could find by its key.
 _START: Final = """
-UPDATE outgoing o SET state = 'sending', sending_at = $4
+UPDATE outgoing o SET state = 'sending', sending_at = $4, lease_until = $5
 FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS n(tenant_id, outgoing_id, token)
 WHERE o.tenant_id = n.tenant_id AND o.outgoing_id = n.outgoing_id AND o.token = n.token
-  AND o.state IN ('pending', 'sending')
+  AND (o.state || '') IN ('pending', 'sending')
 RETURNING o.outgoing_id
 """
 _SETTLE: Final = """
-UPDATE outgoing o SET state = n.state, due_at = n.due_at, lease_until = NULL, error_code = n.code,
-  attempts = CASE WHEN n.counted THEN o.attempts ELSE greatest(o.attempts - 1, 0) END,
-  finished_at = CASE WHEN n.due_at IS NULL THEN $8::timestamptz END
-FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::timestamptz[], $6::text[], $7::bool[])
-  AS n(tenant_id, outgoing_id, token, state, due_at, code, counted)
-JOIN outgoing x ON x.tenant_id = n.tenant_id AND x.outgoing_id = n.outgoing_id
-JOIN dialog d ON d.tenant_id = x.tenant_id AND d.dialog_id = x.dialog_id
+WITH settled AS (
+  UPDATE outgoing o SET state = n.state, due_at = n.due_at, lease_until = NULL, error_code = n.code,
+    attempts = CASE WHEN n.counted THEN o.attempts ELSE greatest(o.attempts - 1, 0) END,
+    finished_at = CASE WHEN n.due_at IS NULL THEN $8::timestamptz END
+  FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::timestamptz[], $6::text[], $7::bool[])
+    AS n(tenant_id, outgoing_id, token, state, due_at, code, counted)
+  WHERE o.tenant_id = n.tenant_id AND o.outgoing_id = n.outgoing_id AND o.token = n.token
+    AND (o.state || '') IN ('pending', 'sending')
+  RETURNING o.tenant_id, o.outgoing_id, o.state, o.message_id, o.dialog_id, o.channel_id, o.author
+)
+SELECT s.*, i.client_id, i.identity_id FROM settled s
+JOIN dialog d ON d.tenant_id = s.tenant_id AND d.dialog_id = s.dialog_id
 JOIN identity i ON i.tenant_id = d.tenant_id AND i.identity_id = d.identity_id
-WHERE o.tenant_id = n.tenant_id AND o.outgoing_id = n.outgoing_id AND o.token = n.token
-  AND o.state IN ('pending', 'sending')
-RETURNING o.tenant_id, o.outgoing_id, o.state, o.message_id, o.dialog_id, o.channel_id, o.author, i.client_id,
-  i.identity_id
 """
 _MESSAGES: Final = """
 UPDATE message m SET state = CASE WHEN m.state IN ('delivered', 'read') THEN m.state ELSE n.state END,
@@ -72,10 +76,11 @@ class SendStore:
         self._clock = clock
         self._ids = ids
 
-    async def start_sending(self, claims: Sequence[Claim]) -> Sequence[bool]:
-        """Commit `sending`; False for a row that is no longer ours (taken over, cancelled)."""
-        keys = [(c.tenant_id, c.key, c.token) for c in claims]
-        rows = await self._pool.fetch(_START, *columns(keys, 3), self._clock.now())
+    async def start_sending(self, claims: Sequence[Claim], *, lease: float) -> Sequence[bool]:
+        """Commit `sending`, leased for `lease` seconds; False for a row that is no longer ours (taken over, cancelled)."""
+        keys = [(c.tenant_id, c.key, c.token) for c in sorted(claims, key=_place)]
+        now = self._clock.now()
+        rows = await self._pool.fetch(_START, *columns(keys, 3), now, now + timedelta(seconds=lease))
         started = {row[0] for row in rows}
         return [claim.key in started for claim in claims]
 
@@ -91,7 +96,7 @@ class SendStore:
                 o.code or None,
                 o.code not in _UNCOUNTED,
             )
-            for o in outcomes
+            for o in sorted(outcomes, key=lambda o: _place(o.claim))
         ]
         now = self._clock.now()
         async with self._pool.acquire() as connection, connection.transaction():
@@ -118,6 +123,11 @@ class SendStore:
         if gone:
             await connection.execute(_GONE, *columns(gone, 2))
         await append(connection, [_event(row, outcome) for row, outcome in final], self._ids, now)
+
+
+def _place(claim: Claim) -> tuple[UUID, UUID, str]:
+    """Rows are locked in the processor's order of chats, which cancels and settles some of them too (echoes)."""
+    return claim.tenant_id, claim.row["channel_id"], claim.row["payload"]["chat"]
 
 
 def _event(row: Any, outcome: Outcome) -> Event:

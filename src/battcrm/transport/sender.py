@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -78,7 +79,7 @@ class OutWorker:
         self._http_for = http_for
         self._store = store
         self._queue = DueQueue(pool, OUTGOING, clock, buckets)
-        self._starts: Batcher[Claim, bool] = Batcher(store.start_sending, maximum=100, pace=pace)
+        self._starts: Batcher[Claim, bool] = Batcher(partial(store.start_sending, lease=lease), maximum=100, pace=pace)
         self._ends: Batcher[Outcome, None] = Batcher(store.settle, maximum=100, pace=3 * pace)
         self._concurrency = concurrency
         self._per_channel = per_channel
@@ -90,11 +91,13 @@ class OutWorker:
         self._circuits: dict[str, Circuit] = {}
         wakeups.listen(WAKE_CHANNELS, self._channels_changed)
         self._running: Counter[UUID] = Counter()
+        self._begun: dict[UUID, tuple[Claim, float]] = {}
         self._slot_free = asyncio.Event()
 
     async def run(self) -> None:
         """Send until cancelled."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep())
             pace = Pace(self._pace)
             while True:
                 HEALTH.beat("out-worker")
@@ -108,6 +111,18 @@ class OutWorker:
             before = self._running.total()
             await self._start_some(group)
             return self._running.total() - before
+
+    async def _keep(self) -> None:
+        """A send that takes long (large files, a database that is away at its end) keeps its row: it is not dead."""
+        while True:
+            await self._clock.sleep(self._lease / 3)
+            since = self._clock.monotonic() - self._lease / 3
+            held = [claim for claim, began in self._begun.values() if began <= since]
+            try:
+                if held:
+                    await self._queue.extend(held, self._lease)
+            except UNAVAILABLE as error:
+                log.warning("sends.database", error=type(error).__name__)
 
     async def _start_some(self, group: asyncio.TaskGroup) -> bool:
         """Claim once and start what was claimed; True if there may be more right now."""
@@ -183,9 +198,11 @@ class OutWorker:
             return
         try:
             if await self._starts.submit(claim):
+                self._begun[claim.key] = claim, self._clock.monotonic()
                 await self._acknowledge(claim, line)
                 await self._send(claim, line)
         finally:
+            self._begun.pop(claim.key, None)
             line.circuit.abandoned()
 
     def _held(self, claim: Claim, line: _Line, seconds: float) -> Outcome:
