@@ -30,6 +30,11 @@ _STOP: Final = frozenset({"стоп", "stop", "отпишите", "отписа�
 _LONG_STOP: Final = 12
 _STOP_PHRASES: Final = frozenset({"не пишите", "не пиши", "не надо писать", "не беспокойте", "не звоните"})
 _YES_EMOJI: Final = frozenset("👍👌✅🤝")
+_FIRM: Final = re.compile(
+    r"(?<!\w)(?:запи(?:ш|с)|оформ|(?:за)?бронир|соглас(?:ен|на|ны)\b|подход(?:ит|ят)\b|устраива|договорил|годится|"
+    r"пойд[её]т\b|давай(?:те)?\b|беру\b|(?:при|подъ?|за)(?:еду|йду|везу|несу)\b|приду\b|book\b|agreed\b|deal\b)",
+    re.IGNORECASE,
+)
 _NO_EMOJI: Final = frozenset("👎❌")
 _ORDINALS: Final = {
     "перв": 1, "втор": 2, "трет": 3, "четверт": 4, "пят": 5, "шест": 6, "седьм": 7, "восьм": 8, "девят": 9,
@@ -85,6 +90,7 @@ def read_signals(texts: Sequence[str], line: Line, hits: Sequence[Hit], *, trans
         injection="injection" in said,
         agrees=agrees,
         declines=declines,
+        firm=agrees and _FIRM.search(whole) is not None,
         choice=_choice(texts),
         correction="correction" in said or any(mention.corrected for _, mention in line.devices),
         phones=find_phones(texts),

@@ -125,6 +125,7 @@ class Signals:
     injection: bool = False
     agrees: bool = False
     declines: bool = False
+    firm: bool = False  # agrees in words that are a yes whatever was asked ("book me in"), not just "ok"
     choice: int | None = None
     correction: bool = False
     phones: tuple[str, ...] = ()

@@ -305,7 +305,7 @@ def _second_thought(view: View, dropped: list[AppealView]) -> Routing | None:
 
 def _lost_agreed(view: View) -> Routing | None:
     dropped = lost(view)
-    if view.signals.agrees and dropped and view.within(dropped[0].touched_at, view.settings.post_service_days):
+    if view.signals.firm and dropped and view.within(dropped[0].touched_at, view.settings.post_service_days):
         return reopen(dropped[0], Why.LOST_RETURNS, 0.8)
     return None
 

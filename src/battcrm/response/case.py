@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 from battcrm.models.facts import AppealType, Fact, Hypothesis
@@ -143,9 +144,30 @@ class Case:
         return self.picked is not None and self.picked.option == 0
 
     @property
+    def chosen(self) -> bool:
+        """The question whether to book was answered by its button or by the number of it."""
+        return self.picked is not None and self.picked.field == "agreement"
+
+    @cached_property
+    def heard_us(self) -> bool:
+        """Whether the newest words came after our last ones, not while we were still thinking about the answer."""
+        last = next((m for m in reversed(self.situation.messages) if m.kind != "reaction"), None)
+        return last is not None and last.direction == "in"
+
+    def asked_just_now(self, field: str) -> bool:
+        """Whether the last words in this chat before the client's were our question about that field of the appeal."""
+        appeal = self.situation.appeal
+        if appeal is None or appeal.expecting != field or not self.heard_us:
+            return False
+        before = [m for m in self.situation.messages if not m.fresh and m.kind != "reaction"]
+        ours = list(takewhile(lambda m: m.direction == "out", reversed(before)))
+        about = any(m.appeal_id in (None, appeal.appeal_id) for m in ours)
+        return about and ours[0].author == "bot"
+
+    @property
     def consent(self) -> bool | None:
         """Yes or no, said or pressed; None when neither."""
-        if self.picked is not None and self.picked.field == "agreement":
+        if self.picked is not None and self.chosen:
             return self.picked.option == 1
         signals = self.situation.reading.signals
         return signals.agrees if signals.agrees or signals.declines else None

@@ -51,6 +51,8 @@ class TemplateComposer:
         if context.get("own_part"):
             context["own_part_note"] = _render("own_part_note", language, context, tenant)
         body = _render(plan.template or "", language, context, tenant)
+        if context.get("also"):
+            body = f"{body}\n\n{_render(context['also'], language, context, tenant)}"
         if context.get("soft"):
             return f"{_render('soften', language, context, tenant)} {body}"
         return body

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from battcrm.models.facts import PartOwner
-from battcrm.models.situation import AppealStatus, Plan, Question, Quote
+from battcrm.models.situation import AppealStatus, Plan, Quote
 from battcrm.response.case import Case
+from battcrm.response.consent import agreement
 from battcrm.response.labels import label
 from battcrm.response.reasons import Reason, Rejection
 from battcrm.response.settings import QuotePolicy
@@ -65,7 +66,7 @@ def plan_price(case: Case) -> Plan:
         Reason.QUOTE,
         "quote",
         AppealStatus.QUOTED,
-        _agreement(case),
+        agreement(case),
         quotes=[_shown(q, case) for q in quotes],
         unpriced=unpriced,
         own_part=case.owner == PartOwner.CLIENT,
@@ -106,15 +107,9 @@ def _without_price(case: Case) -> Plan:
         Reason.NO_PRICE,
         "no_price",
         AppealStatus.COLLECTING,
-        _agreement(case),
+        agreement(case),
         name=name,
         diagnostics_price=policy.diagnostics_price,
-    )
-
-
-def _agreement(case: Case) -> Question:
-    return Question(
-        "agreement", tuple((label("say", c, case.language), label("chip", c, case.language)) for c in ("yes", "no"))
     )
 
 

@@ -32,12 +32,14 @@ class Reason(StrEnum):
     NO_PRICE = "no_price_offer_diagnostics"
     AGREED = "client_agreed"
     DECLINED = "client_declined"
+    THINKS = "client_thinks_it_over"
     STATUS_KNOWN = "status_known"
     INFO = "shop_facts"
     # questions
     ASK_FIELD = "ask_most_valuable_field"
     CONFIRM_FIELD = "confirm_costly_field"
     NOT_UNDERSTOOD = "not_understood"
+    CONFIRM_AGREEMENT = "confirm_agreement"
     WHICH_APPEAL = "which_appeal"
     ASK_ORDER = "ask_order_number"
     # operator
@@ -92,5 +94,8 @@ class Rejection(StrEnum):
     CUSTOMER_TEXT_IS_DATA = "customer_text_is_data"
     LANGUAGE = "language_not_offered"
     NEW_FACTS = "new_facts_with_it"
+    QUESTION_WITH_IT = "question_with_it"
+    NOT_ASKED = "nothing_was_asked"
+    HESITATES = "client_hesitates"
     NOT_ACTIVE_STATUS = "status_does_not_allow"
     RESTING = "client_asked_not_to_be_contacted"

@@ -9,7 +9,8 @@ from typing import Any, Final
 from battcrm.kit.errors import Invalid
 from battcrm.models.situation import Action, AppealStatus, Plan, Situation
 from battcrm.response.case import Case
-from battcrm.response.flows import by_consent, by_routing, by_wish, unchanged
+from battcrm.response.consent import by_consent
+from battcrm.response.flows import by_routing, by_wish, unchanged
 from battcrm.response.generator import TemplateComposer
 from battcrm.response.guards import GUARDS, is_speech
 from battcrm.response.loops import repeats
@@ -20,6 +21,7 @@ _ONCE: Final = {
     Reason.THANKS: Reason.COURTESY,
     Reason.OFF_TOPIC: Reason.OFF_TOPIC_AGAIN,
     Reason.GREETING: Reason.REPEATED_GREETING,
+    Reason.THINKS: Reason.COURTESY,
 }
 _LANGUAGE_LETTERS: Final = 12
 _ASKED_FOR: Final = frozenset({Reason.OPERATOR_WORD, Reason.CALL_ME})

@@ -26,7 +26,7 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "ask_which_appeal": {}, "ask_sell_model": {}, "ask_buy_model": {},
     "quote": {"quotes": [QUOTE], "own_part": False, "own_part_note": "Платите только за работу.", "unpriced": []},
     "no_price": {"name": "замена экрана", "diagnostics_price": 50_000},
-    "agreed": {}, "declined": {},
+    "agreed": {}, "ask_agreement": {}, "declined": {}, "no_hurry": {},
     "status_orders": {"orders": [{"title": "№ 12, iPhone 13 Pro", "status": "in_repair", "ref": "12"}]},
     "info_address": {}, "info_hours": {"week": ["пн–пт: 10:00–20:00"]}, "info_phone": {}, "info_payment": {},
     "info_delivery": {}, "info_warranty": {}, "info_services": {}, "thanks": {}, "off_topic": {}, "opt_out": {},

@@ -32,6 +32,17 @@ CALL: Final = _any(
     r"(?:по|пере)звони(?:те)?\b", r"набер(?:и|ите)\b", r"жду звонка", r"call (?:me|back)\b", r"phone me\b",
 )  # fmt: skip
 
+_ASKS: Final = _any(
+    r"когда\b", r"сколько\b", r"скольк", r"где\b", r"куда\b", r"как (?:долго|быстро|скоро|добраться|проехать|до вас)",
+    r"можно ли\b", r"есть ли\b", r"успеете\b", r"when\b", r"how (?:long|much|soon|do i)\b", r"where\b", r"can i\b",
+)  # fmt: skip
+_WHEN: Final = re.compile(r"(?<!\w)(?:когда|when)\W*$", re.IGNORECASE)
+_HESITATES: Final = _any(
+    r"подума(?:ю|ем|ть)", r"посовету(?:юсь|емся)", r"посоветоваться", r"обсу(?:жу|дим|дить)", r"надо решить", r"не решил",
+    r"(?:потом|позже|сам[аи]?) (?:\w+ )?(?:напишу|отпишусь|решу)", r"как решу", r"если что,? (?:\w+ )?(?:напишу|обращусь)",
+    r"think (?:about|it over)", r"let you know",
+)  # fmt: skip
+
 # Ordered: the first topic found is the one answered.
 TOPICS: Final = (
     ("warranty", _any(r"гаранти", r"warrant", r"guarantee")),
@@ -63,6 +74,21 @@ _SERVICE: Final = _any(
 def asks_service(text: str) -> bool:
     """Whether the shop is asked if it does such repairs."""
     return _SERVICE.search(text) is not None
+
+
+def asks(text: str) -> bool:
+    """Whether the words ask something; people leave the question mark out as often as not."""
+    return "?" in text or _ASKS.search(text) is not None
+
+
+def asks_when(text: str) -> bool:
+    """A "when?" that says no more."""
+    return _WHEN.search(text.strip()) is not None
+
+
+def hesitates(text: str) -> bool:
+    """Whether the client wants time to decide."""
+    return _HESITATES.search(text) is not None
 
 
 def topic_of(text: str) -> str | None:

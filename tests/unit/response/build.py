@@ -95,12 +95,14 @@ def situation(
     message = TurnMessage(
         derived_id("message", text), 1, "in", "message", text, NOW, True, attachment_kinds=attachments
     )
+    asked = appeal is not None and appeal.expecting is not None
+    ours = TurnMessage(derived_id("message", "ours"), 0, "out", "message", "?", NOW, False, author="bot")
     base = Situation(
         now=NOW,
         timezone="Europe/Moscow",
         client=ClientView(derived_id("client"), "Анна", "ru", False, orders),
         channel=ChannelView(derived_id("channel"), "telegram", True, 4096),
-        messages=(message,),
+        messages=(ours, message) if asked else (message,),
         reading=Reading((said,), Signals(**(signals or {})), frozenset(open_fields)),
         routing=routing or Routing(action, appeal.appeal_id if appeal else None, "test", 0.9),
         appeal=appeal,

@@ -300,7 +300,7 @@ def test_other_is_an_answer_and_makes_the_question_open() -> None:
                    options=("iPhone 13 Pro", "Xiaomi 13 Pro", "other"))  # fmt: skip
     typed = situation("3", known=known, appeal=asked, signals={"choice": 3})
     pressed = situation("", known=known, appeal=asked)
-    pressed = replace(pressed, messages=(replace(pressed.messages[0], button_payload="ap:7:model:0"),))
+    pressed = replace(pressed, messages=(replace(pressed.messages[-1], button_payload="ap:7:model:0"),))
     for s in (typed, pressed):
         plan = decide(s)
         assert (plan.action, plan.template) == (CLARIFY, "ask_model_again")
@@ -312,7 +312,7 @@ def test_agreement_by_chip_or_number(option: int, status: AppealStatus) -> None:
     quoted = replace(QUOTED, options=("да", "нет"))
     typed = situation(str(option), known=FULL, appeal=quoted, signals={"choice": option})
     pressed = situation("", known=FULL, appeal=quoted)
-    pressed = replace(pressed, messages=(replace(pressed.messages[0], button_payload=f"ap:7:agreement:{option}"),))
+    pressed = replace(pressed, messages=(replace(pressed.messages[-1], button_payload=f"ap:7:agreement:{option}"),))
     assert decide(typed).status is status
     assert decide(pressed).status is status
 
