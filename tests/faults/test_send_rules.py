@@ -135,6 +135,7 @@ async def test_a_cancelled_row_is_not_sent(world: Bench) -> None:
     claim = (await world.roles["out-1"].worker._queue.claim(1, lease=90.0, extra=([],)))[0]
     await world.pool.execute("UPDATE outgoing SET state = 'cancelled', due_at = NULL, token = token + 1")
     assert list(await world.roles["out-1"].worker._store.start_sending([claim], lease=90.0)) == [False]
+    assert await outgoing(world) == ["cancelled"]
 
 
 async def test_a_send_that_waited_for_its_turn_is_not_taken_for_dead(world: Bench) -> None:
@@ -149,6 +150,20 @@ async def test_a_send_that_waited_for_its_turn_is_not_taken_for_dead(world: Benc
     assert await outgoing(world) == ["sending"]
     await role.worker._store.settle([Outcome(claim, OutState.SENT, sent=Sent("out-1"))])
     assert await outgoing(world) == ["sent"]
+
+
+async def test_of_two_claims_of_a_row_in_one_batch_the_later_counts(world: Bench) -> None:
+    """The database was away for longer than a lease: the same process claims again what it still had in its queue."""
+    await decided(world, "hello")
+    worker = world.roles["out-1"].worker
+    (old,) = await worker._queue.claim(1, lease=90.0, extra=([],))
+    world.move_clock(91)
+    (new,) = await worker._queue.claim(1, lease=90.0, extra=([],))
+    assert list(await worker._store.start_sending([old, new], lease=90.0)) == [False, True]
+    late = Outcome(old, OutState.FAILED, code="late")
+    await worker._store.settle([Outcome(new, OutState.SENT, sent=Sent("out-1")), late])
+    assert await world.pool.fetchval("SELECT external_id FROM message WHERE direction = 'out'") == "out-1"
+    assert await world.pool.fetchval("SELECT state FROM message WHERE direction = 'out'") == "sent"
 
 
 async def test_a_long_send_keeps_its_row(world: Bench) -> None:

@@ -25,7 +25,7 @@ UPDATE outgoing o SET state = 'sending', sending_at = $4, lease_until = $5
 FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS n(tenant_id, outgoing_id, token)
 WHERE o.tenant_id = n.tenant_id AND o.outgoing_id = n.outgoing_id AND o.token = n.token
   AND (o.state || '') IN ('pending', 'sending')
-RETURNING o.outgoing_id
+RETURNING o.outgoing_id, o.token
 """
 _SETTLE: Final = """
 WITH settled AS (
@@ -36,7 +36,7 @@ WITH settled AS (
     AS n(tenant_id, outgoing_id, token, state, due_at, code, counted)
   WHERE o.tenant_id = n.tenant_id AND o.outgoing_id = n.outgoing_id AND o.token = n.token
     AND (o.state || '') IN ('pending', 'sending')
-  RETURNING o.tenant_id, o.outgoing_id, o.state, o.message_id, o.dialog_id, o.channel_id, o.author
+  RETURNING o.tenant_id, o.outgoing_id, o.token, o.state, o.message_id, o.dialog_id, o.channel_id, o.author
 )
 SELECT s.*, i.client_id, i.identity_id FROM settled s
 JOIN dialog d ON d.tenant_id = s.tenant_id AND d.dialog_id = s.dialog_id
@@ -81,8 +81,9 @@ class SendStore:
         keys = [(c.tenant_id, c.key, c.token) for c in sorted(claims, key=_place)]
         now = self._clock.now()
         rows = await self._pool.fetch(_START, *columns(keys, 3), now, now + timedelta(seconds=lease))
-        started = {row[0] for row in rows}
-        return [claim.key in started for claim in claims]
+        # With the token: a row whose lease lapsed in the queue may be in one batch twice.
+        started = {(row["outgoing_id"], row["token"]) for row in rows}
+        return [(claim.key, claim.token) in started for claim in claims]
 
     async def settle(self, outcomes: Sequence[Outcome]) -> Sequence[None]:
         """Record outcomes and their events in one transaction. Rows lost to another worker are left alone."""
@@ -101,8 +102,8 @@ class SendStore:
         now = self._clock.now()
         async with self._pool.acquire() as connection, connection.transaction():
             settled = await connection.fetch(_SETTLE, *columns(rows, 7), now)
-            by_key = {o.claim.key: o for o in outcomes}
-            final = [(row, by_key[row["outgoing_id"]]) for row in settled if row["state"] != OutState.PENDING]
+            held = {(o.claim.key, o.claim.token): o for o in outcomes}
+            final = [(r, held[r["outgoing_id"], r["token"]]) for r in settled if r["state"] != OutState.PENDING]
             if final:
                 await self._record(connection, final, now)
         return [None] * len(outcomes)
