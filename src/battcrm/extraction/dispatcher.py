@@ -21,7 +21,7 @@ from battcrm.extraction.rules.match import Hit, class_of, scan
 from battcrm.extraction.signals import read_signals
 from battcrm.extraction.tools.model import DeviceMention, find_devices
 from battcrm.extraction.tools.parts import part_fact
-from battcrm.extraction.tools.repair import find_repairs, repair_facts, standing
+from battcrm.extraction.tools.repair import Repairs, find_repairs, repair_facts, standing
 from battcrm.extraction.tools.type import type_fact
 from battcrm.models.calls import CallScope
 from battcrm.models.facts import AppealType, Completion, Fact, Hypothesis, Method, Reading, Signals
@@ -68,7 +68,7 @@ class RuleReader:
         known = context.known if context is not None else None
         line, translit = self.line_of(texts, self._offered(context) or known)
         repairs = find_repairs(line)
-        marked = line.with_marks(repairs)
+        marked = line.with_marks(repairs.hits)
         books = _books(scan(marked.words, marked.tags, late=True))
         signals = read_signals(texts, marked, books["signal"], translit=translit)
         opinion = _opinion(line, signals, known)
@@ -98,7 +98,7 @@ class RuleReader:
 
     def _option(self, option: str, known: Hypothesis | None) -> Hypothesis:
         line, _ = self.line_of([option], known)
-        repairs = find_repairs(line)
+        repairs = find_repairs(line).hits
         device = devices_of(line, repairs, ())[-1]
         return Hypothesis(brand=device.brand, model=device.model, repair_types=repair_facts(repairs, line))
 
@@ -138,15 +138,14 @@ def _foreign(signals: Signals) -> bool:
 
 def _hypotheses(
     line: Line,
-    repairs: Sequence[Hit],
+    repairs: Repairs,
     books: defaultdict[str, list[Hit]],
     signals: Signals,
     known: Hypothesis | None,
     opinion: Opinion | None,
 ) -> list[tuple[Device, Hypothesis]]:
-    asks = [hit for hit in books["type"] if hit.rule.kind == "ask" and hit.rule.value != "none"]
-    devices = devices_of(line, repairs, asks)
-    whole = type_fact(books["type"], repairs, books["part"], line) or _idle(line, signals, known)
+    devices = devices_of(line, repairs.hits, [hit for hit in books["type"] if hit.rule.value != "none"])
+    whole = type_fact(books["type"], repairs.hits, books["part"], line) or _idle(line, signals, known)
     if opinion is not None:
         whole = judge.judged_type(whole, opinion)
     whole = _overridden(whole, signals)
@@ -160,19 +159,25 @@ def _hypotheses(
             wish = (
                 type_fact(own, device.repairs, asked_in(line, device, books["part"]), line) if explicit else None
             ) or whole
-        found.append((device, _hypothesis(device, wish, owner, line, opinion if len(devices) == 1 else None)))
+        heard = opinion if len(devices) == 1 else None
+        found.append((device, _hypothesis(device, wish, owner, line, heard, repairs.denied)))
     return found
 
 
 def _hypothesis(
-    device: Device, wish: Fact | None, owner: Fact | None, line: Line, opinion: Opinion | None
+    device: Device,
+    wish: Fact | None,
+    owner: Fact | None,
+    line: Line,
+    opinion: Opinion | None,
+    denied: frozenset[str],
 ) -> Hypothesis:
     repairs = () if wish is not None and wish.value in _NO_REPAIR else repair_facts(device.repairs, line)
     if wish is not None and wish.value in _NO_DIAGNOSTICS:
         repairs = tuple(fact for fact in repairs if fact.value != "diagnostics")
     if opinion is not None:
         if wish is None or wish.value not in _NO_REPAIR:
-            repairs = judge.judged_repairs(repairs, opinion, wish)
+            repairs = judge.judged_repairs(repairs, opinion, wish, denied)
         owner = judge.judged_owner(owner, opinion, wish)
     return Hypothesis(
         appeal_type=wish,

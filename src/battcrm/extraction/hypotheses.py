@@ -20,6 +20,9 @@ _LINKS: Final = frozenset(
 }
 _TURNS: Final = frozenset({"а", "ну", "и"})
 _NEXT: Final = _TURNS | {"на", "для", "у", "если", "за", "сколько", "почем", "цена", "стоит", "будет", "тогда", "тоже"}
+_SLIP_REACH: Final = 3
+_BESIDES: Final = frozenset({"и", "еще", "также", "тоже", "плюс", "вдобавок", "заодно", "второй", "вторая", "второе"})
+_ELSEWHERE: Final = frozenset({"теперь", "сейчас", "раньше", "вместо", "взамен", "был", "была", "было"})
 _DIGITS: Final = frozenset("123")
 _ORDINALS: Final = {"перв": 0, "втор": 1, "трет": 2}
 _CLASS_NOUNS: Final = {
@@ -43,10 +46,10 @@ class Device:
     repairs: list[Hit] = field(default_factory=list)
 
 
-def devices_of(line: Line, repairs: Sequence[Hit], asks: Sequence[Hit]) -> list[Device]:
+def devices_of(line: Line, repairs: Sequence[Hit], wishes: Sequence[Hit]) -> list[Device]:
     """The devices meant, the one asked about last in the end; each with its own repair hits.
 
-    With one device, or none, a single entry carries all hits.
+    With one device, or none, a single entry carries all hits. `wishes` are the hits of the book `type`.
     """
     devices = _distinct(line)
     if len(devices) <= 1:
@@ -56,21 +59,24 @@ def devices_of(line: Line, repairs: Sequence[Hit], asks: Sequence[Hit]) -> list[
     for hit in repairs:
         _owner(hit, devices, line).repairs.append(hit)
     groups = _listed(line, devices)
+    broken = [hit for hit in wishes if hit.rule.kind == "tell" and hit.rule.value == "repair"]
     for group in groups:
-        _share(group)
+        if not any(_also_broken(line, device, devices, broken) for device in group if not device.repairs):
+            _share(group)
     if _asks_next(line, devices[-1]):
         devices[-1].repairs = list(repairs)
         return devices[-1:]
-    return _meant(line, devices, groups, repairs, asks)
+    return _meant(line, devices, groups, repairs, wishes, broken)
 
 
 def _distinct(line: Line) -> list[Device]:
     devices: list[Device] = []
+    slip = _slip_after(line)
     for place, mention in line.devices:
         if mention.negated:
             devices = [d for d in devices if not _names_same(d, mention)]
             continue
-        if mention.corrected:
+        if mention.corrected or place == slip:
             devices = _after_correction(devices, mention)
         known = next((d for d in reversed(devices) if _joins(d, mention)), None)
         if known is None:
@@ -78,6 +84,15 @@ def _distinct(line: Line) -> list[Device]:
             devices.append(known)
         _absorb(known, mention, place)
     return devices
+
+
+def _slip_after(line: Line) -> int:
+    """Place of the last device when the client says right after it that the ones before were a mistake; -1 if not."""
+    if len(line.devices) < 2:
+        return -1
+    place, slip = line.devices[-1][0], class_of("@slip")
+    after = line.words[place + 1 : place + 1 + _SLIP_REACH]
+    return place if any(slip in word.classes for word in after) else -1
 
 
 def _after_correction(devices: list[Device], mention: DeviceMention) -> list[Device]:
@@ -214,18 +229,42 @@ def _share(group: list[Device]) -> None:
 
 
 def _meant(
-    line: Line, devices: list[Device], groups: list[list[Device]], repairs: Sequence[Hit], asks: Sequence[Hit]
+    line: Line,
+    devices: list[Device],
+    groups: list[list[Device]],
+    repairs: Sequence[Hit],
+    wishes: Sequence[Hit],
+    broken: Sequence[Hit],
 ) -> list[Device]:
     if repairs and not any(word.norm in _BOTH for word in line.words):
-        return [device for device in devices if device.repairs]
+        return [device for device in devices if device.repairs or _also_broken(line, device, devices, broken)]
     if repairs:
         return devices
     group = groups[-1]
+    asks = [hit for hit in wishes if hit.rule.kind == "ask"]
     if asks and len(groups) > 1:
         last = max(hit.last for hit in asks)
         ahead = [g for g in groups if g[0].places[0] <= last + 4]
         group = ahead[-1] if ahead else group
     return group
+
+
+def _also_broken(line: Line, device: Device, devices: Sequence[Device], broken: Sequence[Hit]) -> bool:
+    """A device of which only "сломался" is told, named besides another: "айфон 12 сломался, и ещё экран на a52"."""
+    place = device.places[0]
+    others = [other.places[0] for other in devices if other is not device]
+    told = any(
+        _one_clause(line, hit, place) and not any(min(place, hit.first) < at < max(place, hit.last) for at in others)
+        for hit in broken
+    )
+    if not told:
+        return False
+    nearest = min(others, key=lambda at: abs(at - place))
+    between = line.words[min(place, nearest) : max(place, nearest)]
+    bought = class_of("@bought")
+    if any(word.norm in _ELSEWHERE or bought in word.classes for word in between):
+        return False
+    return any(word.norm in _BESIDES for word in between)
 
 
 def asked_in(line: Line, device: Device, hits: Sequence[Hit]) -> list[Hit]:

@@ -8,14 +8,15 @@ from typing import Final
 
 from battcrm.extraction.normalise_morph import lemma_of
 from battcrm.extraction.rules.line import Line
-from battcrm.extraction.rules.match import SENTENCE
+from battcrm.extraction.rules.match import SENTENCE, Word
 from battcrm.extraction.rules.table import load_rules
 
-VERSION: Final = "1"
+VERSION: Final = "2"
 """Raise it when the same text gives other features: the weights must then be fitted anew."""
 _PREFIXES: Final = (3, 4, 5, 6)
 _NUMBER: Final = "#num"
 _ASCII: Final = 128
+_NOT: Final = frozenset({"не", "ни", "без"})
 
 
 def loose_features(line: Line) -> list[str]:
@@ -35,13 +36,25 @@ def loose_features(line: Line) -> list[str]:
 
 def features_of(line: Line) -> Iterator[str]:
     """Every feature of a text, repeated as often as it occurs."""
-    for word in line.words:
-        yield from word_features(word.norm, word.classes)
+    for word, denied in with_denials(line):
+        yield from word_features(word.norm, word.classes, denied=denied)
     yield from loose_features(line)
 
 
-def word_features(norm: str, classes: frozenset[int]) -> Iterator[str]:
-    """Features of one word alone: its lemma, its beginnings, the sets it belongs to."""
+def with_denials(line: Line) -> Iterator[tuple[Word, bool]]:
+    """Each word, and whether it is denied ("не греется", "без трещин"): said of a trouble, that is the opposite."""
+    before = ""
+    for word in line.words:
+        yield word, before in _NOT and not word.before
+        before = word.norm
+
+
+def word_features(norm: str, classes: frozenset[int], *, denied: bool = False) -> Iterator[str]:
+    """Features of one word alone: its lemma, its beginnings, the sets it belongs to. A denied word has its own."""
+    return (f"!{name}" for name in _plain_features(norm, classes)) if denied else _plain_features(norm, classes)
+
+
+def _plain_features(norm: str, classes: frozenset[int]) -> Iterator[str]:
     yield "=" + key_of(norm)
     if norm[:1] != "#" and not norm.isdigit():
         yield from (norm[:length] for length in _PREFIXES if len(norm) > length)

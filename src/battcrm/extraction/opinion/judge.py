@@ -43,14 +43,21 @@ def judged_type(fact: Fact | None, opinion: Opinion) -> Fact | None:
     return Fact(likest, _TRUSTED, Method.RULE, f"opinion: like dialogues of type {likest}")
 
 
-def judged_repairs(facts: Sequence[Fact], opinion: Opinion, wish: Fact | None) -> tuple[Fact, ...]:
-    """Repairs after both were heard. A text where the rules found none gets the likely ones, if it wishes a repair."""
+def judged_repairs(
+    facts: Sequence[Fact], opinion: Opinion, wish: Fact | None, denied: frozenset[str] = frozenset()
+) -> tuple[Fact, ...]:
+    """Repairs after both were heard. A text where the rules found none gets the likely ones, if it wishes a repair.
+
+    `denied` are types the client says are not the trouble: likeness does not bring them back.
+    """
     if facts:
         return tuple(_weighed(fact, opinion.share(fact.value), _floor(fact)) for fact in facts)
     if wish is None or wish.value not in {AppealType.REPAIR, AppealType.WARRANTY}:
         return ()
     likely = opinion.likely(REPAIRS, _TRUST_REPAIR)
-    return tuple(Fact(value, _TRUSTED, Method.RULE, f"opinion: like {value}") for value in likely)
+    return tuple(
+        Fact(value, _TRUSTED, Method.RULE, f"opinion: like {value}") for value in likely if value not in denied
+    )
 
 
 def judged_owner(fact: Fact | None, opinion: Opinion, wish: Fact | None) -> Fact | None:

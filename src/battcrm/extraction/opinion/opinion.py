@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from battcrm.extraction.opinion.features import loose_features, word_features
+from battcrm.extraction.opinion.features import loose_features, with_denials, word_features
 from battcrm.extraction.opinion.weights import COLUMNS, TYPES, load_weights, unpack
 from battcrm.extraction.rules.line import Line
 
@@ -42,8 +42,8 @@ def read_opinion(line: Line) -> Opinion:
     """The opinion on a text. Pure; costs one addition for each word and each pair of words."""
     weights = load_weights()
     total = rows = 0
-    for word in line.words:
-        row, times = _word_row(word.norm, word.classes)
+    for word, denied in with_denials(line):
+        row, times = _word_row(word.norm, word.classes, denied)
         total += row
         rows += times
     for name in loose_features(line):
@@ -59,10 +59,10 @@ def read_opinion(line: Line) -> Opinion:
 
 
 @lru_cache(maxsize=1 << 14)
-def _word_row(norm: str, classes: frozenset[int]) -> tuple[int, int]:
+def _word_row(norm: str, classes: frozenset[int], denied: bool) -> tuple[int, int]:
     """The sum of a word's packed rows, and how many there were."""
     weights = load_weights()
-    found = [row for name in word_features(norm, classes) if (row := weights.packed(name))]
+    found = [row for name in word_features(norm, classes, denied=denied) if (row := weights.packed(name))]
     return sum(found), len(found)
 
 

@@ -29,6 +29,12 @@ EXTRA_CLASSES: Final = (
     "@small|@polite",
     "@device",
     "@ask",
+    "@clean",
+    "@somedev|@cooler",
+    "@slip",
+    "@bought",
+    "@alive",
+    "@break|@wrong",
 )
 """Word classes that code asks about although no pattern may use them."""
 FIRST_BOOK: Final = "repair"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from battcrm.extraction.rules.line import Line
 from battcrm.extraction.rules.match import CLAUSE, Hit, class_of, scan
 from battcrm.extraction.rules.pattern import GAP
+from battcrm.extraction.tools.asides import is_aside, is_denied
 from battcrm.models.facts import Fact, Method
 
 _BREAKABLE: Final = frozenset(
@@ -35,6 +36,7 @@ _WITHIN: Final = {"button": "keyboard"}
 _INSIDES: Final = frozenset({"button", "housing", "keyboard"})
 _PLACES: Final = frozenset({"screen", "button", "housing", "keyboard"})
 _LIFTED: Final = frozenset({"screen", "back_glass", "housing", "button"})
+_CLOGGED: Final = frozenset({"speaker", "microphone", "charging_port"})
 _NEAR: Final = 200
 _AT: Final = frozenset({"на", "из", "под", "в", "по", "при", "через", "от"})
 
@@ -78,19 +80,30 @@ def _beats(other: Hit, hit: Hit, loose_cover: bool) -> bool:
     return (len(other.rule.needs), len(other.rule.guards)) > (len(hit.rule.needs), len(hit.rule.guards))
 
 
-def find_repairs(line: Line) -> list[Hit]:
-    """Standing repair hits of a line, in order.
+class Repairs(NamedTuple):
+    """What a line says of repairs: the hits that count, in order, and the types it says are not the trouble."""
+
+    hits: list[Hit]
+    denied: frozenset[str]
+
+
+def find_repairs(line: Line) -> Repairs:
+    """Standing repair hits of a line, in order, without those that the client denies ("не греется", "не тонул").
 
     Kinds: `part` is a part that is merely named; `fragile` ("разбил") means the screen while nothing else breakable is
     named; `dark` (a black screen) counts while nothing explains it, `dead` ("сдох") while it is not a part that is
     dead, `generic` (a check-up, "не тянет") while nothing else is named.
     """
-    found = [hit for hit in standing(scan(line.words, line.tags)) if hit.rule.value != "none"]
-    return [hit for hit in found if not _superseded(hit, found, line)] if len(found) > 1 else found
+    said = [hit for hit in standing(scan(line.words, line.tags)) if hit.rule.value != "none"]
+    found = [hit for hit in said if not is_denied(hit, line)]
+    denied = frozenset(hit.rule.value for hit in said) - {hit.rule.value for hit in found}
+    if len(found) > 1:
+        found = [hit for hit in found if not _superseded(hit, found, line)]
+    return Repairs(found, denied)
 
 
 def _superseded(hit: Hit, found: Sequence[Hit], line: Line) -> bool:
-    rivals = [other for other in found if other.rule.value != hit.rule.value]
+    rivals = [o for o in found if o.rule.value != hit.rule.value and not _of_another_device(o, hit, line)]
     if not rivals:
         return False
     others = {rival.rule.value for rival in rivals}
@@ -103,8 +116,27 @@ def _superseded(hit: Hit, found: Sequence[Hit], line: Line) -> bool:
         _WITHIN.get(hit.rule.value, "-") in others
         or (kind == "dead" and _names_part(hit, line))
         or (kind == "part" and _is_backdrop(hit, rivals, line))
-        or (_is_history(hit, line) and not all(_is_history(rival, line) for rival in rivals))
+        or (_is_cleaned(hit, rivals, line))
+        or (is_aside(hit, line) and not all(is_aside(rival, line) for rival in rivals))
     )
+
+
+def _of_another_device(one: Hit, other: Hit, line: Line) -> bool:
+    """Whether a text about several devices names one of them between the two."""
+    if len(line.devices) < 2:
+        return False
+    first, last = min(one.last, other.last), max(one.first, other.first)
+    return any(first < place < last for place, _ in line.devices)
+
+
+def _is_cleaned(hit: Hit, rivals: Sequence[Hit], line: Line) -> bool:
+    """Whether cleaning is what a clogged part asks for ("динамик забит, почистите"), not the device."""
+    words = line.words
+    if hit.rule.value != "cleaning" or class_of("@clean") not in words[hit.first].classes:
+        return False
+    if any(class_of("@somedev|@cooler") in word.classes for word in words[hit.first : hit.last + 3]):
+        return False
+    return any(rival.rule.value in _CLOGGED for rival in rivals)
 
 
 def _is_backdrop(hit: Hit, rivals: Sequence[Hit], line: Line) -> bool:
@@ -137,19 +169,6 @@ def _names_part(hit: Hit, line: Line) -> bool:
             break
     ahead = words[hit.first + 1 : hit.first + 3]
     return any(part in word.classes for word in ahead if word.before < CLAUSE)
-
-
-def _is_history(hit: Hit, line: Line) -> bool:
-    """A part that was changed before ("меняли экран, теперь нет звука"): the story, not the wish."""
-    words = line.words
-    for at in range(hit.last, max(hit.first - 3, -1), -1):
-        if class_of("@past_fix") in words[at].classes:
-            return True
-        if words[at].norm == "после":
-            return any(class_of("@done") in word.classes for word in words[at + 1 : at + 3])
-        if words[at].before >= CLAUSE and at <= hit.first:
-            return False
-    return False
 
 
 def _is_place(hit: Hit, line: Line) -> bool:

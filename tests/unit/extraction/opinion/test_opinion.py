@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from battcrm.extraction.evaluation.dataset import load
+from battcrm.extraction.opinion.features import features_of
 from battcrm.extraction.opinion.fit import fingerprint, fit
 from battcrm.extraction.opinion.judge import applies, judged_owner, judged_repairs, judged_type
 from battcrm.extraction.opinion.opinion import Opinion, read_opinion
@@ -126,3 +127,17 @@ def test_unknown_words_leave_nothing_behind() -> None:
     for number in range(50):
         assert weights.packed(f"=небывальщина{number}") == 0
     assert len(weights._packed) == before
+
+
+def test_likeness_does_not_bring_back_what_the_client_denies() -> None:
+    wish = fact("repair")
+    assert [f.value for f in judged_repairs((), opinion(cleaning=5.0), wish)] == ["cleaning"]
+    assert judged_repairs((), opinion(cleaning=5.0), wish, frozenset({"cleaning"})) == ()
+
+
+def test_a_denied_word_has_features_of_its_own() -> None:
+    line, _ = reader().line_of(["не греется, шумит"])
+    found = set(features_of(line))
+    assert {"!=греться", "=шуметь"} <= found
+    assert "=греться" not in found
+    assert "!=шуметь" not in found

@@ -82,3 +82,33 @@ def test_named_together_share_the_wish() -> None:
 def test_a_device_only_mentioned_is_not_a_hypothesis() -> None:
     reading = read("раньше был айфон 7, а сейчас на редми 9 не работает камера")
     assert [sure(h.model) for h in reading.hypotheses] == ["Redmi 9"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (("айфон 12 сломался, и ещё экран на самсунг a52",), [("iPhone 12", set()), ("Galaxy A52", {"screen"})]),
+        (("экран на самсунг a52 и ещё айфон 12 сломался",), [("Galaxy A52", {"screen"}), ("iPhone 12", set())]),
+        (("айфон 7 сломался, теперь у меня редми 9 и на нём экран разбит",), [("Redmi 9", {"screen"})]),
+    ],
+)
+def test_a_second_device_that_only_broke_is_kept(texts: tuple[str, ...], expected: list[tuple[str, set[str]]]) -> None:
+    found = [(sure(h.model), repairs(h)) for h in read(*texts).hypotheses]
+    assert sorted(found, key=str) == sorted(expected, key=str)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("экран на самсунг стилус", "а, это lg, перепутал"),
+        ("батарея на самсунг а52", "это lg, ошиблась"),
+        ("не включается хонор... это lg, спутала",),
+    ],
+)
+def test_a_slip_admitted_after_the_device_takes_back_the_one_before(texts: tuple[str, ...]) -> None:
+    assert [sure(h.brand) for h in read(*texts).hypotheses] == ["LG"]
+
+
+def test_a_weather_word_is_not_off_topic() -> None:
+    reading = read("редми 8 стекло", "хотя погодите, 8а")
+    assert (sure(reading.main.model), repairs(reading.main)) == ("Redmi 8A", {"screen"})
