@@ -5,24 +5,19 @@ Needs only the base commands of Redis >= 7.0 (Valkey, Redis Cluster). What the b
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 from uuid import UUID, uuid4
 
 import orjson
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
+from battcrm.events.bus_calls import LIMIT, GroupExists, GroupMissing, call
 from battcrm.events.catalogue import Envelope
-from battcrm.infra.redis import AWAY
-from battcrm.kit.errors import BattError, Conflict, Transient
 
-T = TypeVar("T")
 START: Final = "0-0"
-_LIMIT: Final = 10.0
 _TYPE: Final = b"t"
 _BODY: Final = b"e"
 _ONLY: Final = b"c"
@@ -61,10 +56,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Entries of one shard, in the order of the stream."""
+    """Entries of one shard, in the order of the stream. `gap`: before them others were trimmed that nobody had read."""
 
     shard: int
     entries: tuple[Entry, ...]
+    gap: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +74,17 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class GroupState:
-    """`lost`: entries trimmed before the group read them. `oldest`: where unfinished work begins, if it is known.
+    """`lost`: entries trimmed before the group read them; after its next read that one alone tells (`Delivery.gap`).
 
-    `drained`: nothing unread and nothing unfinished.
+    `trimmed`: all that were ever trimmed. `oldest`: where unfinished work begins, if it is known. `drained`: nothing
+    unread and nothing unfinished.
     """
 
     lost: int
+    trimmed: int
     pending: int
     drained: bool
     oldest: Packed | None
-
-
-class GroupMissing(Conflict):
-    """The stream or the consumer group is not there: Redis was wiped, or the group was destroyed."""
 
 
 class EventBus(Protocol):
@@ -103,7 +97,10 @@ class EventBus(Protocol):
     async def read(
         self, group: str, worker: str, shards: Sequence[int], *, count: int, block: float
     ) -> Sequence[Delivery]:
-        """New entries, at most `count` a shard; waits up to `block` seconds for the first. May raise GroupMissing."""
+        """New entries, at most `count` a shard; waits up to `block` seconds for the first. May raise GroupMissing.
+
+        What was trimmed unread is told once, by the read that comes after it: `gap`.
+        """
         ...
 
     async def reread(self, group: str, worker: str, shard: int, *, count: int) -> Delivery:
@@ -128,8 +125,8 @@ class EventBus(Protocol):
         """How far the group is. May raise GroupMissing."""
         ...
 
-    async def forgive(self, group: str, shard: int) -> None:
-        """Count what was lost so far as read: somebody has caught up from the outbox."""
+    async def forgive(self, group: str, shard: int, trimmed: int) -> None:
+        """Count the first `trimmed` entries as read: somebody has caught up from the outbox since these were trimmed."""
         ...
 
     async def tidy(self, group: str, shard: int, *, idle: float) -> int:
@@ -206,32 +203,56 @@ class RedisBus:
                 if event.only:
                     fields[_ONLY] = event.only
                 pipe.xadd(key, fields)
-            await _call(pipe.execute())
+            await call(pipe.execute())
 
     async def read(
         self, group: str, worker: str, shards: Sequence[int], *, count: int, block: float
     ) -> Sequence[Delivery]:
-        """One blocking call for all shards; on a cluster one shard after the other, the block shared between them."""
-        if not self._spread:
-            return await self._read(group, worker, shards, count, max(1, int(block * 1000)))
-        found: list[Delivery] = []
-        for shard in shards:
-            wait = None if found else max(1, int(block * 1000 / len(shards)))
-            found += await self._read(group, worker, (shard,), count, wait)
-        return found
+        """Look, wait for the end of the streams to move if there was nothing, and look again.
 
-    async def _read(
-        self, group: str, worker: str, shards: Sequence[int], count: int, block: int | None
-    ) -> list[Delivery]:
-        streams: dict[Any, Any] = {stream(shard): ">" for shard in shards}
-        command = self._redis.xreadgroup(group, worker, streams, count=count, block=block)
-        answer = await _call(command, (block or 0) / 1000 + _LIMIT)
-        by_key = {stream(shard).encode(): shard for shard in shards}
-        return [Delivery(by_key[_bytes(key)], _entries(entries)) for key, entries in answer or ()]
+        Waiting and taking are two commands: only a take inside MULTI can be compared with the group's counter.
+        """
+        found, ends = await self._take(group, worker, shards, count)
+        if found or block <= 0 or not await self._moved(ends, block):
+            return found
+        return (await self._take(group, worker, shards, count))[0]
+
+    async def _take(
+        self, group: str, worker: str, shards: Sequence[int], count: int
+    ) -> tuple[list[Delivery], dict[Any, Any]]:
+        """What there is, and by stream the last entry the group knows. A cluster takes one shard after the other."""
+        found: list[Delivery] = []
+        ends: dict[Any, Any] = {}
+        for part in [(shard,) for shard in shards] if self._spread else [tuple(shards)]:
+            keys = [stream(shard) for shard in part]
+            async with self._redis.pipeline(transaction=True) as pipe:
+                for key in keys:
+                    pipe.xinfo_groups(key)
+                pipe.xreadgroup(group, worker, dict.fromkeys(keys, ">"), count=count)
+                for key in keys:
+                    pipe.xinfo_groups(key)
+                answers = await call(pipe.execute())
+            taken = {_text(key): _entries(entries) for key, entries in answers[len(part)] or ()}
+            for shard, key, before, after in zip(part, keys, answers, answers[len(part) + 1 :], strict=False):
+                was, now = _group(before, group), _group(after, group)
+                ends[key] = _text(now["last-delivered-id"])
+                if entries := taken.get(key, ()):
+                    found.append(Delivery(shard, entries, gap=_skipped(was, now, len(entries))))
+        return found, ends
+
+    async def _moved(self, ends: Mapping[Any, Any], block: float) -> bool:
+        """Was something added behind these entries within `block` seconds? On a cluster each stream gets its share."""
+        parts = [{key: end} for key, end in ends.items()] if self._spread else [dict(ends)]
+        for part in parts:
+            wait = block / len(parts)
+            command = self._redis.xread(part, count=1, block=max(1, int(wait * 1000)))
+            if await call(command, wait + LIMIT):
+                return True
+        return False
 
     async def reread(self, group: str, worker: str, shard: int, *, count: int) -> Delivery:
         """The worker's own pending list."""
-        answer = await _call(self._redis.xreadgroup(group, worker, {stream(shard): "0"}, count=count))
+        answer = await call(self._redis.xreadgroup(group, worker, {stream(shard): "0"}, count=count))
         return Delivery(shard, _entries(answer[0][1]) if answer else ())
 
     async def claim(
@@ -240,14 +261,14 @@ class RedisBus:
         """XAUTOCLAIM; its third part names pending entries that were trimmed away."""
         key = stream(shard)
         idle_ms = max(0, int(idle * 1000))
-        following, raw, deleted = await _call(
+        following, raw, deleted = await call(
             self._redis.xautoclaim(key, group, worker, idle_ms, start_id=start, count=count)
         )
         entries = _entries(raw)
         gone = tuple(Entry(_text(id_), None) for id_ in deleted)
         attempts: dict[str, int] = {}
         if entries:
-            details = await _call(
+            details = await call(
                 self._redis.xpending_range(key, group, entries[0].id, entries[-1].id, count * 2, consumername=worker)
             )
             attempts = {_text(d["message_id"]): d["times_delivered"] for d in details}
@@ -256,15 +277,16 @@ class RedisBus:
     async def ack(self, group: str, shard: int, ids: Sequence[str]) -> None:
         """XACK."""
         if ids:
-            await _call(self._redis.xack(stream(shard), group, *ids))
+            await call(self._redis.xack(stream(shard), group, *ids))
 
     async def ensure_group(self, group: str, shard: int) -> bool:
         """XGROUP CREATE at the stream's end."""
         try:
-            await _call(self._redis.xgroup_create(stream(shard), group, id="$", mkstream=True))
-        except _GroupExists:
+            await call(self._redis.xgroup_create(stream(shard), group, id="$", mkstream=True))
+        except GroupExists:
             return False
-        await self.forgive(group, shard)
+        info, mine = await self._inspect(group, shard)
+        await self._count_as_read(group, shard, mine, info["entries-added"] - info["length"], info)
         return True
 
     async def state(self, group: str, shard: int) -> GroupState:
@@ -275,27 +297,35 @@ class RedisBus:
         read = mine["entries-read"]
         first = _text(mine["last-delivered-id"])
         if mine["pending"]:
-            summary = await _call(self._redis.xpending(key, group))
+            summary = await call(self._redis.xpending(key, group))
             first = _text(summary["min"]) if summary["min"] else first
-        found = _entries(await _call(self._redis.xrange(key, first, first)))
+        found = _entries(await call(self._redis.xrange(key, first, first)))
         oldest = found[0].packed if found else None
         drained = not mine["pending"] and _text(mine["last-delivered-id"]) == _text(info["last-generated-id"])
-        return GroupState(max(0, trimmed - read) if read is not None else 0, mine["pending"], drained, oldest)
+        lost = max(0, trimmed - read) if read is not None else 0
+        return GroupState(lost, trimmed, mine["pending"], drained, oldest)
 
-    async def forgive(self, group: str, shard: int) -> None:
-        """XGROUP SETID where the group already is, with a read count that includes all that was trimmed."""
+    async def forgive(self, group: str, shard: int, trimmed: int) -> None:
+        """XGROUP SETID where the group already is, with a read count that includes what was trimmed."""
         info, mine = await self._inspect(group, shard)
-        at_end = _text(mine["last-delivered-id"]) == _text(info["last-generated-id"])
-        read = info["entries-added"] if at_end else info["entries-added"] - info["length"]
-        await _call(self._redis.xgroup_setid(stream(shard), group, _text(mine["last-delivered-id"]), entries_read=read))
+        await self._count_as_read(group, shard, mine, trimmed, info)
+
+    async def _count_as_read(
+        self, group: str, shard: int, mine: Mapping[str, Any], trimmed: int, info: Mapping[str, Any]
+    ) -> None:
+        last = _text(mine["last-delivered-id"])
+        at_end = last == _text(info["last-generated-id"])
+        read = info["entries-added"] if at_end else max(trimmed, mine["entries-read"] or 0)
+        if read != mine["entries-read"]:
+            await call(self._redis.xgroup_setid(stream(shard), group, last, entries_read=read))
 
     async def tidy(self, group: str, shard: int, *, idle: float) -> int:
         """Every restarted process leaves a name behind."""
         key = stream(shard)
         count = 0
-        for worker in await _call(self._redis.xinfo_consumers(key, group)):
+        for worker in await call(self._redis.xinfo_consumers(key, group)):
             if not worker["pending"] and worker["idle"] >= idle * 1000:
-                await _call(self._redis.xgroup_delconsumer(key, group, worker["name"]))
+                await call(self._redis.xgroup_delconsumer(key, group, worker["name"]))
                 count += 1
         return count
 
@@ -303,52 +333,37 @@ class RedisBus:
         """Approximate trimming: whole nodes of the stream, which costs almost nothing."""
         key = stream(shard)
         minimum = int(before.timestamp() * 1000)
-        by_age = await _call(self._redis.xtrim(key, minid=f"{minimum}-0", approximate=True))
-        by_length = await _call(self._redis.xtrim(key, maxlen=maximum, approximate=True))
+        by_age = await call(self._redis.xtrim(key, minid=f"{minimum}-0", approximate=True))
+        by_length = await call(self._redis.xtrim(key, maxlen=maximum, approximate=True))
         return int(by_age) + int(by_length)
 
     async def generation(self, shard: int) -> str:
         """A mark in the data (gone after a wipe) and the server's run id (new after a restart or fail-over)."""
         key = f"{stream(shard)}:generation"
-        await _call(self._redis.set(key, uuid4().hex, nx=True))
-        mark = await _call(self._redis.get(key))
-        info = await _call(self._redis.info("server"))
+        await call(self._redis.set(key, uuid4().hex, nx=True))
+        mark = await call(self._redis.get(key))
+        info = await call(self._redis.info("server"))
         runs = [info] if "run_id" in info else [part for _, part in sorted(info.items())]
         return ".".join([_text(mark or b""), *(str(part["run_id"])[:16] for part in runs)])
 
-    async def _inspect(self, group: str, shard: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    async def _inspect(self, group: str, shard: int) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         key = stream(shard)
-        info = await _call(self._redis.xinfo_stream(key))
-        for found in await _call(self._redis.xinfo_groups(key)):
-            if _text(found["name"]) == group:
-                return info, found
-        raise GroupMissing(f"no group {group} on shard {shard}")
+        info = await call(self._redis.xinfo_stream(key))
+        return info, _group(await call(self._redis.xinfo_groups(key)), group)
 
 
-class _GroupExists(BattError):
-    """XGROUP CREATE met a group of that name."""
+def _group(groups: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    """One group's line of XINFO GROUPS."""
+    for found in groups:
+        if _text(found["name"]) == name:
+            return found
+    raise GroupMissing(f"no group {name} on the stream")
 
 
-_CODES: Final[tuple[tuple[str, type[BattError]], ...]] = (
-    ("NOGROUP", GroupMissing),
-    ("UNBLOCKED", GroupMissing),
-    ("no such key", GroupMissing),
-    ("BUSYGROUP", _GroupExists),
-)
-
-
-async def _call(command: Awaitable[T], limit: float = _LIMIT) -> Any:
-    """The answer of one command, or our own error. A server that stands still counts as away after `limit` seconds."""
-    try:
-        async with asyncio.timeout(limit):
-            return await command
-    except ResponseError as error:
-        for word, ours in _CODES:
-            if word in str(error):
-                raise ours(f"the event stream is not there: {word}") from error
-        raise Transient(f"Redis refused: {type(error).__name__}", code="redis", retry_after=1.0) from error
-    except AWAY as error:
-        raise Transient(f"Redis is away: {type(error).__name__}", code="redis", retry_after=1.0) from error
+def _skipped(before: Mapping[str, Any], after: Mapping[str, Any], taken: int) -> bool:
+    """Did the read count move by more than what was taken? A count that is not known is no proof of the contrary."""
+    was, now = before["entries-read"], after["entries-read"]
+    return was is None or now is None or now - was != taken
 
 
 def _entries(raw: Sequence[tuple[Any, Any]]) -> tuple[Entry, ...]:

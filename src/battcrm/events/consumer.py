@@ -17,13 +17,15 @@ from typing import Final
 import structlog
 
 from battcrm.events import lag
-from battcrm.events.bus import START, Claimed, Delivery, Entry, EventBus, GroupMissing
+from battcrm.events.bus import START, Claimed, Delivery, Entry, EventBus
+from battcrm.events.bus_calls import GroupMissing
 from battcrm.events.catalogue import Envelope
 from battcrm.events.delivery import Deliverer, DeliveryOptions
 from battcrm.events.positions import KEPT, SLACK, GroupStatus, Position, Positions
 from battcrm.events.registry import Consumer, HandlerRegistry
 from battcrm.infra.health import HEALTH
 from battcrm.infra.postgres import UNAVAILABLE, Pool
+from battcrm.infra.telemetry import METRICS
 from battcrm.kit.clock import Clock
 from battcrm.kit.errors import Transient
 from battcrm.kit.ids import IdFactory
@@ -143,7 +145,18 @@ class Follower:
         )
         self._behind = any(len(delivery.entries) >= self._options.batch for delivery in deliveries)
         for delivery in deliveries:
+            if delivery.gap:
+                await self._fill_gap(delivery.shard)
             await self._take(delivery)
+
+    async def _fill_gap(self, shard: int) -> None:
+        """Entries were trimmed unread: what they said comes from the outbox, before what came after them."""
+        log.warning("consumer.gap", consumer=self._name, shard=shard)
+        METRICS.consumer_gaps.labels(self._name).inc()
+        await self._catch_up(shard, await self._position(shard), await self._bus.generation(shard))
+
+    async def _position(self, shard: int) -> Position:
+        return await self._positions.register(self._name, shard, self._consumer.begin)
 
     @property
     def _name(self) -> str:
@@ -151,7 +164,7 @@ class Follower:
 
     async def _look_after(self, shard: int) -> None:
         generation = await self._bus.generation(shard)
-        position = await self._positions.register(self._name, shard)
+        position = await self._position(shard)
         idle_floor = await self._idle_floor(shard, position)
         try:
             state = await self._bus.state(self._name, shard)
@@ -193,13 +206,16 @@ class Follower:
         status = GroupStatus.BROKEN if broken else GroupStatus.CATCHING_UP
         await self._positions.store(self._name, shard, replace(position, generation="", status=status))
         await self._bus.ensure_group(self._name, shard)
+        # What is trimmed while the outbox is being read may be too young for this reading: it stays a gap.
+        trimmed = (await self._bus.state(self._name, shard)).trimmed
+        began = self._clock.now()
         total = 0
         async for events in self._positions.missed(self._name, shard, self._consumer.types, position.time):
             await self._deliverer.deliver(events)
             total += len(events)
-        await self._bus.forgive(self._name, shard)
+        await self._bus.forgive(self._name, shard, trimmed)
         done = GroupStatus.BROKEN if broken else GroupStatus.LIVE
-        await self._positions.store(self._name, shard, replace(position, generation=generation, status=done))
+        await self._positions.store(self._name, shard, Position(max(position.time, began - SLACK), generation, done))
         log.info("consumer.caught_up", consumer=self._name, shard=shard, events=total)
 
     async def _unfinished(self, shard: int) -> None:
@@ -244,7 +260,7 @@ class Follower:
 
     async def _distrust(self, shard: int) -> None:
         """Entries were trimmed while they waited: the next look reads the outbox."""
-        position = await self._positions.register(self._name, shard)
+        position = await self._position(shard)
         await self._positions.store(self._name, shard, replace(position, generation=""))
         self._next_check = 0.0
 

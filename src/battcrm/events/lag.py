@@ -8,7 +8,8 @@ from typing import Final
 
 import structlog
 
-from battcrm.events.bus import EventBus, GroupMissing, GroupState
+from battcrm.events.bus import EventBus, GroupState
+from battcrm.events.bus_calls import GroupMissing
 from battcrm.events.positions import GroupStatus, Positions
 from battcrm.infra.postgres import UNAVAILABLE
 from battcrm.infra.telemetry import METRICS
@@ -35,7 +36,9 @@ async def export(
 async def _measure(bus: EventBus, positions: Positions, clock: Clock, consumer: str, shards: Sequence[int]) -> None:
     pending, age, broken = 0, 0.0, False
     for shard in shards:
-        position = await positions.register(consumer, shard)
+        position = await positions.find(consumer, shard)
+        if position is None:
+            continue
         broken = broken or position.status is GroupStatus.BROKEN
         try:
             state = await bus.state(consumer, shard)

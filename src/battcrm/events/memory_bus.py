@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from battcrm.events.bus import START, Claimed, Delivery, Entry, GroupMissing, GroupState, Packed
+from battcrm.events.bus import START, Claimed, Delivery, Entry, GroupState, Packed
+from battcrm.events.bus_calls import GroupMissing
 from battcrm.kit.clock import Clock
 
 _Place = tuple[int, int]
@@ -80,11 +81,14 @@ class MemoryBus:
         source, mine = self._find(group, shard)
         places = [place for place in source.entries if place > mine.last][:count]
         now = self._clock.monotonic()
+        before = mine.read
         for place in places:
             mine.pending[place] = _Pending(worker, now, 1)
             mine.last = place
-            mine.read += 1
-        return Delivery(shard, tuple(Entry(_id(p), source.entries[p]) for p in places))
+            # As Valkey counts: what was trimmed before it counts as read.
+            mine.read = max(mine.read + 1, source.added - len(source.entries) + 1)
+        entries = tuple(Entry(_id(p), source.entries[p]) for p in places)
+        return Delivery(shard, entries, gap=mine.read - before != len(places))
 
     async def reread(self, group: str, worker: str, shard: int, *, count: int) -> Delivery:
         """The worker's own pending entries."""
@@ -138,13 +142,13 @@ class MemoryBus:
         trimmed = source.added - len(source.entries)
         first = min(mine.pending) if mine.pending else mine.last
         drained = not mine.pending and mine.last == source.last
-        return GroupState(max(0, trimmed - mine.read), len(mine.pending), drained, source.entries.get(first))
+        lost = max(0, trimmed - mine.read)
+        return GroupState(lost, trimmed, len(mine.pending), drained, source.entries.get(first))
 
-    async def forgive(self, group: str, shard: int) -> None:
-        """Lost entries count as read."""
+    async def forgive(self, group: str, shard: int, trimmed: int) -> None:
+        """Trimmed entries count as read."""
         source, mine = self._find(group, shard)
-        at_end = mine.last == source.last
-        mine.read = source.added if at_end else source.added - len(source.entries)
+        mine.read = source.added if mine.last == source.last else max(mine.read, trimmed)
 
     async def tidy(self, group: str, shard: int, *, idle: float) -> int:
         """Workers are known here by what they hold alone."""

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from battcrm.events.catalogue import Envelope
 from battcrm.events.ordered import fetch_by_index
+from battcrm.events.registry import Begin
 from battcrm.infra.postgres import Pool
 from battcrm.kit.clock import Clock
 from battcrm.kit.ids import BUCKETS, uuid7_floor
@@ -18,6 +19,8 @@ from battcrm.kit.ids import BUCKETS, uuid7_floor
 KEPT: Final = timedelta(days=14)
 # An event may be written that long after the moment it carries.
 SLACK: Final = timedelta(minutes=15)
+# Time to get through the oldest events before they are too old to be there.
+_HEAD_START: Final = timedelta(hours=1)
 
 _REGISTER: Final = """
 INSERT INTO consumer_group (consumer, shard, position, position_seq, state, updated_at)
@@ -76,14 +79,21 @@ class Positions:
         self._clock = clock
         self._shards = shards
 
-    async def register(self, consumer: str, shard: int) -> Position:
-        """The consumer's place. One that is new begins with what happens from now on."""
+    async def register(self, consumer: str, shard: int, begin: Begin) -> Position:
+        """The consumer's place; that of a new one is at its `begin`."""
+        known = await self.find(consumer, shard)
+        if known is not None:
+            return known
+        now = self._clock.now()
+        first = Position(now if begin is Begin.NOW else now - KEPT + _HEAD_START, "", GroupStatus.CATCHING_UP)
+        await self._pool.execute(_REGISTER, consumer, shard, first.text, now)
+        return await self.find(consumer, shard) or first
+
+    async def find(self, consumer: str, shard: int) -> Position | None:
+        """The consumer's place; None before its first start."""
         row: Any = await self._pool.fetchrow(_LOAD, consumer, shard)
         if row is None:
-            now = self._clock.now()
-            first = Position(now, "", GroupStatus.CATCHING_UP)
-            await self._pool.execute(_REGISTER, consumer, shard, first.text, now)
-            row = await self._pool.fetchrow(_LOAD, consumer, shard)
+            return None
         time, _, generation = row["position"].partition(" ")
         return Position(datetime.fromisoformat(time), generation, GroupStatus(row["state"]))
 

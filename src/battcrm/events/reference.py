@@ -31,6 +31,20 @@ Events of one ordering key arrive in the order of `seq`; an event may arrive twi
 | `occurred_at` | time (UTC) | when it happened |
 | `seq` | integer | grows with time; order inside one key |
 
+## Following them
+
+A layer registers a consumer (`events/registry.py`): a name that never changes, the types, a handler. Its place is kept in
+`consumer_group`; `begin` says where one begins that was never here before:
+
+| `begin` | first event | for |
+|---|---|---|
+| `oldest` (unless said otherwise) | the oldest in the outbox, up to 14 days old | what feeds a copy or counts: the graph, connectors; nothing is missing, not even what happened during its first start |
+| `now` | what happens after its first start | who reacts: touches, automations, anything that writes to people must not react to the past |
+
+A consumer goes on where it was: what the streams have lost meanwhile (Redis wiped or restarted, entries trimmed unread, even
+between two reads) it reads from the outbox by itself, counted in `battcrm_consumer_gaps_total`. One that was away for longer
+than 14 days is marked broken; what it feeds is then built anew (`battcrm graph rebuild`).
+
 ## Types
 """
 _KEYS: Final = {"price.changed": "the price item (in `client_id`)"}

@@ -24,6 +24,16 @@ class Kind(StrEnum):
     EXTERNAL = "external"
 
 
+class Begin(StrEnum):
+    """Where a consumer begins that was never here before. Afterwards it goes on where it was, whatever it chose."""
+
+    OLDEST = "oldest"
+    """With the oldest event of the outbox (14 days): what feeds a copy or counts things must miss nothing, not even what
+    happened while it was starting for the first time."""
+    NOW = "now"
+    """With what happens from its first start on: who reacts, writes to people or calls others, must not react to the past."""
+
+
 @dataclass(frozen=True, slots=True)
 class Consumer:
     """One follower: its name is its identity in `processed` and must never change."""
@@ -33,6 +43,7 @@ class Consumer:
     kind: Kind
     handler: Callable[..., Awaitable[Any]]
     pause: float = 0.0
+    begin: Begin = Begin.OLDEST
 
 
 class HandlerRegistry:
@@ -45,18 +56,31 @@ class HandlerRegistry:
     def __init__(self) -> None:
         self._consumers: dict[str, Consumer] = {}
 
-    def transactional(self, name: str, types: Sequence[type[Event] | str], handler: TransactionalHandler) -> None:
+    def transactional(
+        self,
+        name: str,
+        types: Sequence[type[Event] | str],
+        handler: TransactionalHandler,
+        *,
+        begin: Begin = Begin.OLDEST,
+    ) -> None:
         """The effect is written through the given connection: it happens exactly once."""
-        self.register(name, types, handler, Kind.TRANSACTIONAL)
+        self.register(name, types, handler, Kind.TRANSACTIONAL, begin=begin)
 
     def external(
-        self, name: str, types: Sequence[type[Event] | str], handler: ExternalHandler, *, pause: float = 0.0
+        self,
+        name: str,
+        types: Sequence[type[Event] | str],
+        handler: ExternalHandler,
+        *,
+        pause: float = 0.0,
+        begin: Begin = Begin.OLDEST,
     ) -> None:
         """The effect is elsewhere and idempotent: it happens at least once and is not asked for again afterwards.
 
         `pause` seconds pass between batches, for an effect that is much cheaper in bulk than event by event.
         """
-        self.register(name, types, handler, Kind.EXTERNAL, pause=pause)
+        self.register(name, types, handler, Kind.EXTERNAL, pause=pause, begin=begin)
 
     def register(
         self,
@@ -66,6 +90,7 @@ class HandlerRegistry:
         kind: Kind,
         *,
         pause: float = 0.0,
+        begin: Begin = Begin.OLDEST,
     ) -> None:
         """Add a follower. Invalid for a name that is taken or unusable, and for an unknown event type."""
         if not _NAME.fullmatch(name):
@@ -80,7 +105,7 @@ class HandlerRegistry:
                 field="types",
                 remedy="docs/reference/events.md lists them",
             )
-        self._consumers[name] = Consumer(name, wanted, kind, handler, pause)
+        self._consumers[name] = Consumer(name, wanted, kind, handler, pause, begin)
 
     def __iter__(self) -> Iterator[Consumer]:
         """The followers in the order of registration."""

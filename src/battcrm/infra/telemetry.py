@@ -78,6 +78,9 @@ class Metrics:
             "consumer_oldest_age_seconds", "Age of the oldest event that the consumer has not finished.", "consumer"
         )
         self.consumer_broken = gauge("consumer_broken", "1: events were lost for the consumer; rebuild it.", "consumer")
+        self.consumer_gaps = counter(
+            "consumer_gaps_total", "Times a stream had lost entries unread, and the outbox was read.", "consumer"
+        )
         self.queue_tasks = counter(
             "queue_tasks_total", "Tasks of a list shared with another system, by how they ended.", "lane", "outcome"
         )

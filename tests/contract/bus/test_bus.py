@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from battcrm.events.bus import START, Delivery, EventBus, GroupMissing, Packed
+from battcrm.events.bus import START, Delivery, EventBus, Packed
+from battcrm.events.bus_calls import GroupMissing
 from tests.contract.bus.conftest import BusUnderTest
 
 G, A, B = "layer", "worker-a", "worker-b"
@@ -133,12 +134,40 @@ async def test_trimmed_before_it_was_read_counts_as_lost_until_forgiven(bus: Eve
     dropped = await bus.trim(0, before=future - timedelta(days=2), maximum=500)
     assert 1000 <= dropped <= 1501
     assert (await bus.state(G, 0)).lost == dropped - 1
-    await bus.forgive(G, 0)
+    await bus.forgive(G, 0, (await bus.state(G, 0)).trimmed)
     assert (await bus.state(G, 0)).lost == 0
-    await take(bus, count=5)
+    (delivery,) = await take(bus, count=5)
+    assert not delivery.gap
     assert (await bus.state(G, 0)).lost == 0
     assert await bus.trim(0, before=future, maximum=10**6) > 0
     assert (await bus.state(G, 0)).lost > 0
+
+
+async def test_the_read_after_a_gap_tells_of_it_and_no_other(bus: EventBus) -> None:
+    """The server counts as read what was trimmed, as soon as something behind it is read: later nobody could tell."""
+    await bus.ensure_group(G, 0)
+    await bus.ensure_group(G, 1)
+    await bus.publish(0, events("seen"))
+    assert [d.gap for d in await take(bus)] == [False]
+    await publish_many(bus, 1000)
+    await bus.publish(1, events("whole"))
+    await bus.trim(0, before=datetime.now(UTC) + timedelta(hours=1), maximum=10**6)
+    await bus.publish(0, events("1", "2", "3"))
+    assert {d.shard: d.gap for d in await take(bus, A, 0, 1, count=2)} == {0: True, 1: False}
+    assert [d.gap for d in await take(bus, B)] == [False]
+
+
+async def test_what_is_trimmed_after_the_account_was_taken_is_not_forgiven(bus: EventBus) -> None:
+    await bus.ensure_group(G, 0)
+    await publish_many(bus, 1000)
+    await bus.trim(0, before=datetime.now(UTC) - timedelta(hours=1), maximum=500)
+    seen = (await bus.state(G, 0)).trimmed
+    await bus.trim(0, before=datetime.now(UTC) + timedelta(hours=1), maximum=10**6)
+    await bus.forgive(G, 0, seen)
+    assert seen > 0
+    assert (await bus.state(G, 0)).lost == 1000 - seen
+    await bus.publish(0, events("next"))
+    assert [d.gap for d in await take(bus)] == [True]
 
 
 async def test_trimmed_while_unfinished_is_reported_without_a_body(bus: EventBus) -> None:

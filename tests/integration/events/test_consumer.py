@@ -11,7 +11,7 @@ import pytest
 from battcrm.events.bus import RedisBus, stream
 from battcrm.events.catalogue import AppealStageChanged, ClientCreated, ClientUpdated, Envelope
 from battcrm.events.consumer import EventProcessor
-from battcrm.events.registry import HandlerRegistry
+from battcrm.events.registry import Begin, HandlerRegistry
 from battcrm.infra.postgres import Connection
 from battcrm.kit.errors import Transient
 from battcrm.kit.ids import bucket_of
@@ -22,9 +22,9 @@ class ProcessGone(BaseException):
     """Passes every handler of errors, as the end of a process does."""
 
 
-def registry() -> HandlerRegistry:
+def registry(begin: Begin = Begin.OLDEST) -> HandlerRegistry:
     made = HandlerRegistry()
-    made.transactional("ledger", [ClientUpdated], ledger)
+    made.transactional("ledger", [ClientUpdated], ledger, begin=begin)
     return made
 
 
@@ -50,17 +50,21 @@ async def test_each_effect_happens_once_and_in_order(world: World) -> None:
         assert [v for c, v in effects if c == client] == list(range(40))
 
 
-async def test_a_new_consumer_begins_with_what_happens_from_now_on(world: World) -> None:
+@pytest.mark.parametrize(("begin", "versions"), [(Begin.OLDEST, [1, 2, 3, 4]), (Begin.NOW, [4])])
+async def test_a_new_consumer_begins_where_it_says(world: World, begin: Begin, versions: list[int]) -> None:
+    """What feeds a copy needs what happened before its first start; who reacts does not."""
     tenant = await world.tenant()
     client = await world.client(tenant)
     await world.updates(tenant, client, 1, 3)
     async with running(world.relay()):
         await until(lambda: unpublished(world, 0), what="published")
-        async with running(world.processor(registry())):
+        async with running(world.processor(registry(begin))):
             await until(world.ready, what="registered")
             await world.updates(tenant, client, 4, 1)
-            await until(lambda: effects_are(world, 1), what="the new event")
-    assert await world.effects() == [(client, 4)]
+            await until(lambda: effects_are(world, len(versions)), what="the events it wants")
+            await until(lambda: settled(world), what="acknowledged")
+    assert await world.effects() == [(client, version) for version in versions]
+    assert {r[0] for r in await world.pool.fetch("SELECT state FROM consumer_group")} == {"live"}
 
 
 async def test_nothing_is_missing_or_doubled_after_redis_was_wiped(world: World) -> None:
@@ -156,21 +160,6 @@ async def test_a_server_that_came_back_with_yesterdays_data_is_noticed(world: Wo
     async with running(world.relay(), world.processor(registry())):
         await until(lambda: effects_are(world, 5), what="the events that the server forgot")
     assert [v for _, v in await world.effects()] == [1, 2, 3, 4, 5]
-
-
-async def test_events_trimmed_before_they_were_read_come_from_the_outbox(world: World) -> None:
-    tenant = await world.tenant()
-    client = await world.client(tenant)
-    async with running(world.relay()):
-        async with running(world.processor(registry())):
-            await until(world.ready, what="registered")
-        await world.updates(tenant, client, 0, 500)
-        await until(lambda: unpublished(world, 0), what="published")
-        await world.redis.xtrim(stream(bucket_of(tenant) % SHARDS), maxlen=10, approximate=False)
-        async with running(world.processor(registry())):
-            await until(lambda: effects_are(world, 500), what="all effects")
-            await until(lambda: settled(world), what="all acknowledged")
-    assert sorted(v for _, v in await world.effects()) == list(range(500))
 
 
 async def test_work_of_a_dead_processor_is_taken_over(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
