@@ -220,6 +220,21 @@ async def test_a_sender_that_dies_at_any_statement_sends_at_most_once(world: Ben
     assert state in ("sent", "unknown")
 
 
+@pytest.mark.parametrize("after", range(4))
+async def test_what_a_messenger_took_is_recorded_though_the_database_was_away(world: Bench, after: int) -> None:
+    """The answer is there, the connection is not: at BEGIN, and at the statement behind it."""
+    await decided(world, "hello")
+    world.messenger.hold = "after"
+    await world.step("out-1")
+    world.arm("out-1", after, Fault.DROP)
+    world.messenger.release()
+    await world.settle()
+    for _ in range(4):
+        world.move_clock(1)
+        await world.settle()
+    assert (answers(world), await outgoing(world)) == (["1|0|hello"], ["sent"])
+
+
 async def test_a_closed_channel_is_closed_for_all_chats_and_all_workers(world: Bench) -> None:
     shop = await world.shop()
     for chat in ("anna", "boris"):
@@ -233,8 +248,9 @@ async def test_a_closed_channel_is_closed_for_all_chats_and_all_workers(world: B
     await world.step("out-1")
     assert (answers(world), await outgoing(world)) == ([], ["pending", "pending"])
     world.move_clock(1.5)
-    await world.step("out-1")
+    # The other worker first: nobody has told it but the gate.
     await world.step("out-2")
+    await world.step("out-1")
     assert answers(world) == []
     world.move_clock(2)
     await world.step("out-1")

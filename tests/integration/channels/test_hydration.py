@@ -54,7 +54,7 @@ async def test_the_turn_starts_as_soon_as_the_whole_is_there(shop: Shop, vk: VkE
     seq = vk.user_says(VK_TOKEN, USER, "x" * 10, attachments=[photo(f"{host.url}/{n}.jpg", n) for n in range(SEVEN)])
     vk.communities[VK_TOKEN].peers[USER].messages[seq] |= {"attachments": [], "text": "Сколько стоит?"}
     await arrived(shop)
-    started = shop.clock.now()
+    started, version = shop.clock.now(), (await dialog(shop))["version"]
     assert await due(shop) == started + timedelta(seconds=6)
     shop.clock.advance(1)
     await shop.fetch(
@@ -64,6 +64,8 @@ async def test_the_turn_starts_as_soon_as_the_whole_is_there(shop: Shop, vk: VkE
     await shop.work()
     assert (await shop.stored())[0]["text"] == "Сколько стоит?"
     assert await due(shop) == (await dialog(shop))["due_at"] == started + timedelta(seconds=2.5)
+    # Nothing but the words came: a turn under way has read a part, and must not post.
+    assert (await dialog(shop))["version"] == version + 1
 
 
 async def test_a_newer_message_respects_the_hold(shop: Shop, vk: VkEmulator, host: FileHost) -> None:
