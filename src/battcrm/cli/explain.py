@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import sys
 from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 
-from battcrm.cli.explain_screen import screen
+from battcrm.cli.explain_screen import LINES, WIDTH, screen
 from battcrm.kit.errors import Invalid
 from battcrm.services.explain import Explainer, Explanation
 from battcrm.services.explain_labels import LANGUAGES
@@ -27,6 +28,7 @@ def explain(
         str, typer.Option("--tenant", envvar="BATTCRM_TENANT", help="Slug or id; the only tenant by default.")
     ] = "",
     lang: Annotated[str, typer.Option("--lang", help="ru or en.")] = "ru",
+    full: Annotated[bool, typer.Option("--full", help="Show every line, however many there are.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show why the system did what it did: message, facts, evidence, decision, answer, delivery."""
@@ -36,7 +38,8 @@ def explain(
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(found), ensure_ascii=False, default=str))
     else:
-        Console().print(screen(found, lang))
+        console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+        console.print(screen(found, lang, width=console.width, lines=None if full else LINES))
 
 
 async def _explain(what: str, tenant: str) -> Explanation:

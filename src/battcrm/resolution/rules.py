@@ -53,9 +53,11 @@ def by_reply(view: View) -> Routing | None:
 
 
 def by_edit(view: View) -> Routing | None:
-    """A changed message changes the appeal it had opened, whatever it names now; once work is agreed it is new words."""
+    """A changed message changes the appeal it had opened, whatever it names now; added words may announce one more."""
     appeal = view.edited_appeal()
-    return existing(appeal, Why.CORRECTION, 0.95) if appeal is not None and appeal.status not in AT_WORK else None
+    if appeal is None or (appeal.status in AT_WORK and view.says_another):
+        return None
+    return existing(appeal, Why.CORRECTION, 0.95)
 
 
 def not_about_an_appeal(view: View) -> Routing | None:

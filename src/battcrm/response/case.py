@@ -54,6 +54,11 @@ class Case:
         return "\n".join(m.text for m in self.fresh if m.text)
 
     @property
+    def only_edits(self) -> bool:
+        """Whether the client only changed what was said before."""
+        return bool(self.fresh) and all(m.kind == "edit" for m in self.fresh)
+
+    @property
     def known(self) -> Hypothesis:
         """The appeal's facts."""
         return self.situation.known

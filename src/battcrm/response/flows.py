@@ -60,7 +60,7 @@ def _title(appeal: AppealView, language: str) -> str:
 def unchanged(case: Case) -> Plan | None:
     """An edit that says what was said before: a typo put right is no second question."""
     appeal = case.situation.appeal
-    if appeal is None or not case.fresh or any(m.kind != "edit" for m in case.fresh) or not new_facts(case):
+    if appeal is None or not case.only_edits or not new_facts(case):
         return None
     same = {(name, f.value) for name, f in _facts(case.known)} == {(name, f.value) for name, f in _facts(appeal.known)}
     return case.silence(Reason.NOTHING_TO_ANSWER) if same and not case.known.candidates else None
@@ -77,6 +77,8 @@ def _facts(known: Hypothesis) -> Iterator[tuple[str, Fact]]:
 def repair(case: Case) -> Plan:
     """Collect what the price depends on, then say it with its evidence."""
     if case.status in AT_WORK:
+        if case.only_edits and new_facts(case):
+            return case.operator(Reason.CHANGED_AGREED)  # what was agreed to is not what is wanted any more
         return stated(case) or case.operator(Reason.AT_WORK)
     if price_is_out(case) and not new_facts(case):
         return stated(case) or case.operator(Reason.AFTER_QUOTE)

@@ -66,6 +66,7 @@ class Reason(StrEnum):
     PURCHASE = "purchase_request"
     SELL = "sell_request"
     AFTER_QUOTE = "question_after_quote"
+    CHANGED_AGREED = "changed_after_agreement"
     AT_WORK = "question_about_repair_at_work"
     TEXT_FAILED = "text_failed"
 

@@ -65,6 +65,7 @@ REASONS: Final[_Names] = {
     "sell_request": ("хочет продать", "wants to sell"),
     "question_after_quote": ("вопрос после названной цены", "a question after the price"),
     "question_about_repair_at_work": ("вопрос о ремонте в работе", "a question about a repair at work"),
+    "changed_after_agreement": ("изменил сообщение после согласия", "changed the message after agreeing"),
     "text_failed": ("текст не собрался", "the text failed"),
     "other_device_first": ("сначала другое устройство", "the other device first"),
     "internal_error": ("внутренняя ошибка", "internal error"),

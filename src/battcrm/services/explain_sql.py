@@ -18,9 +18,13 @@ COVERING: Final = """
 SELECT turn_id FROM turn WHERE tenant_id = $1 AND dialog_id = $2 AND from_seq < $3 AND to_seq >= $3
 ORDER BY (state = 'superseded'), to_seq, started_at DESC LIMIT 1
 """
+# By its decisions: a turn over several devices is filed under the last of them.
 LAST_OF_APPEAL: Final = """
-SELECT t.turn_id FROM appeal a JOIN turn t ON t.tenant_id = a.tenant_id AND t.appeal_id = a.appeal_id
-WHERE a.tenant_id = $1 AND a.number = $2 ORDER BY t.turn_id DESC LIMIT 1
+SELECT d.turn_id FROM appeal a
+JOIN identity i ON i.tenant_id = a.tenant_id AND i.client_id = a.client_id
+JOIN dialog g ON g.tenant_id = i.tenant_id AND g.identity_id = i.identity_id
+JOIN decision d ON d.tenant_id = g.tenant_id AND d.dialog_id = g.dialog_id AND d.appeal_id = a.appeal_id
+WHERE a.tenant_id = $1 AND a.number = $2 AND d.turn_id IS NOT NULL ORDER BY d.decision_id DESC LIMIT 1
 """
 HEAD: Final = """
 SELECT t.turn_id, t.state, t.from_seq, t.to_seq, t.started_at, t.finished_at, t.timings, t.dialog_id, t.client_id,

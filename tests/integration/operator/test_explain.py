@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -15,16 +16,17 @@ from tests.integration.operator.conftest import Shop
 QUESTION = "Добрый день! Сколько стоит поменять экран на айфон 13 про?"
 
 
-async def priced(shop: Shop) -> None:
+async def priced(shop: Shop, repair: str = "screen") -> None:
     """A fresh line of the price list, so that there is a price with evidence."""
     now = shop.runtime.clock.now()
     await shop.runtime.pool.execute(
         "INSERT INTO price_item (tenant_id, price_item_id, brand, model, repair_type, part_name, part_price,"
-        " labour_price, stock, priced_at, source) VALUES ($1, $2, 'Apple', 'iPhone 13 Pro', 'screen', 'Дисплей',"
+        " labour_price, stock, priced_at, source) VALUES ($1, $2, 'Apple', 'iPhone 13 Pro', $4, 'Дисплей',"
         " 500000, 200000, 2, $3, 'test')",
         shop.tenant_id,
         shop.runtime.ids.new(),
         now,
+        repair,
     )
 
 
@@ -67,15 +69,39 @@ async def test_every_end_of_the_chain_leads_to_the_same_turn(shop: Shop) -> None
     assert {(await shop.explain(end)).turn_id for end in ends} == {found.turn_id}
 
 
-async def test_it_fits_one_screen_in_both_languages(shop: Shop) -> None:
-    found = await answered(shop)
-    for language, words in (("ru", ("Пришло", "Решение", "цена с подтверждением")), ("en", ("Arrived", "Decision"))):
-        console = Console(width=120, record=True, file=io.StringIO())
-        console.print(screen(found, language))
-        text = console.export_text()
-        assert len(text.splitlines()) <= 30
-        assert all(word in text for word in words)
-        assert "«айфон 13 про»" in text
+TWO = "Сколько стоит поменять экран и батарею на айфон 13 про? И ещё на самсунг a52 экран, очень нужно сегодня"
+MARKS = {
+    "ru": ("Пришло", "Решение", "цена с подтверждением", "auto/quote_with_evidence", "Доставка", "Отвергнуто"),
+    "en": ("Arrived", "Decision", "a price with its evidence", "auto/quote_with_evidence", "Delivery", "Turned down"),
+}
+
+
+def lines_of(found: Explanation, language: str, width: int = 100, **how: Any) -> list[str]:
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(screen(found, language, width=width, **how))
+    return console.export_text().splitlines()
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+@pytest.mark.parametrize("width", [80, 100])
+@pytest.mark.parametrize("text", [QUESTION, TWO, f"{TWO}. " + "Очень длинный рассказ о том, как его уронили. " * 20])
+async def test_it_fits_one_screen_and_still_says_why(shop: Shop, text: str, width: int, language: str) -> None:
+    await priced(shop, "screen")
+    await priced(shop, "battery")
+    await shop.hears(text)
+    await shop.answers()
+    await shop.delivers()
+    found = await shop.explain("№ 1")
+    shown = lines_of(found, language, width)
+    assert len(shown) <= 24
+    assert max(map(len, shown)) <= width
+    whole = "\n".join(shown)
+    assert all(mark in whole for mark in MARKS[language])
+    assert "iPhone 13 Pro" in whole
+    assert "7 000" in whole
+    longer = lines_of(found, language, width, lines=None)
+    assert len(longer) >= len(shown)
+    assert found.said[-1].text.splitlines()[-1][-12:] in "\n".join(longer).replace("│", "")
 
 
 async def test_a_silent_turn_is_explained_too(shop: Shop) -> None:

@@ -234,10 +234,17 @@ def test_routing_is_total_pure_and_names_only_known_appeals(
         assert routing.action in {"none", "existing"}
 
 
-@pytest.mark.parametrize(("status", "reason"), [("quoted", Why.CORRECTION), ("in_repair", Why.OTHER_DEVICE)])
-def test_an_edit_changes_the_appeal_its_message_had_opened(status: str, reason: Why) -> None:
+@pytest.mark.parametrize(
+    ("status", "text", "reason"),
+    [
+        ("quoted", "экран на galaxy a52", Why.CORRECTION),
+        ("in_repair", "экран на galaxy a52", Why.CORRECTION),
+        ("agreed", "и ещё экран на galaxy a52", Why.OTHER_DEVICE),
+    ],
+)
+def test_an_edit_changes_the_appeal_its_message_had_opened(status: str, text: str, reason: Why) -> None:
     opened = appeal("a", status, **IPHONE, repairs=["screen"])
-    edit = replace(message("экран на galaxy a52"), kind="edit", appeal_id=opened.appeal_id)
+    edit = replace(message(text), kind="edit", appeal_id=opened.appeal_id)
     routing = ROUTER.route([edit], Reading((hypothesis({**GALAXY, "repairs": ["screen"]}),), signals({})), [opened])
     assert (routing.reason, routing.action) == (reason, "existing" if reason is Why.CORRECTION else "new")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -42,6 +43,10 @@ def decide(s: Situation, settings: ResponseSettings = DEFAULTS) -> Plan:
 
 def case(name: str, s: Situation, action: Action, reason: Reason, settings: ResponseSettings = DEFAULTS) -> Any:
     return pytest.param(s, settings, action, reason, id=name)
+
+
+def _edited(s: Situation) -> Situation:
+    return replace(s, messages=tuple(replace(m, kind="edit") if m.fresh else m for m in s.messages))
 
 
 CASES = [
@@ -159,6 +164,8 @@ CASES = [
         "самокат найнбот", wish(brand="Ninebot"), known=wish("info", brand="Ninebot"), appeal=appeal()), CLARIFY,
         Reason.ASK_FIELD),
     case("a bare brand is a wish for a repair", situation("самсунг", wish(brand="Samsung")), CLARIFY, Reason.ASK_FIELD),
+    case("an edit of what was agreed", _edited(situation("экран на 12", wish("repair", "iPhone 12", "screen"),
+                                                         appeal=appeal("agreed", FULL))), OPERATOR, Reason.CHANGED_AGREED),
     case("question about work in progress", situation("добавьте плёнку", known=FULL, appeal=appeal("in_repair", FULL)),
          OPERATOR, Reason.AT_WORK),
     # other wishes
