@@ -241,8 +241,10 @@ class RuleExtractor:
 
     def read(self, texts: Sequence[str], context: TurnContext) -> Reading:
         """What the texts say by rules alone. Pure but for caches; never raises on any text."""
-        own = self._catalogue_of(context.tenant_id) if self._catalogue_of is not None else self._catalogue
-        return RuleReader(own).read(texts, context)
+        return RuleReader(self._own(context.tenant_id)).read(texts, context)
+
+    def _own(self, tenant_id: UUID) -> Catalogue:
+        return self._catalogue_of(tenant_id) if self._catalogue_of is not None else self._catalogue
 
     def merge(self, known: Hypothesis, fresh: Hypothesis, *, correction: bool = False) -> Hypothesis:
         """Facts of the appeal after the turn; see `state.merge`."""
@@ -255,4 +257,5 @@ class RuleExtractor:
         if self._model is None:
             return Completion(reading, 0, failed="no_model", steps=("no model is configured",))
         asking = Asking(context.known, context.expecting, context.options)
-        return await self._model.complete(texts, reading, asking, CallScope(context.tenant_id, context.turn_id))
+        scope = CallScope(context.tenant_id, context.turn_id)
+        return await self._model.complete(texts, reading, asking, scope, self._own(context.tenant_id))

@@ -23,6 +23,10 @@ class Names(Protocol):
         """Canonical (brand, model) of a name, None when unknown."""
         ...
 
+    def maker(self, name: str) -> str | None:
+        """Canonical maker, None when unknown."""
+        ...
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -127,8 +131,8 @@ class _Filler:
 
     def _device(self, known: Hypothesis, item: Item) -> Hypothesis:
         if item.model is None or known.model is not None:
-            if item.brand and known.brand is None and (found := self._names.resolve(None, item.brand)) is not None:
-                return replace(known, brand=self._fact(found[0], item.device_evidence))
+            if item.brand and known.brand is None and (maker := self._names.maker(item.brand)) is not None:
+                return replace(known, brand=self._fact(maker, item.device_evidence))
             return known
         found = self._names.resolve(item.brand or (known.brand.value if known.brand else None), item.model)
         if found is None:

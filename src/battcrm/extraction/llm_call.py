@@ -64,9 +64,17 @@ class ModelReader:
         self._prompt = prompt or load_prompt()
 
     async def complete(
-        self, texts: Sequence[str], reading: Reading, asking: Asking, scope: CallScope | None = None
+        self,
+        texts: Sequence[str],
+        reading: Reading,
+        asking: Asking,
+        scope: CallScope | None = None,
+        names: Names | None = None,
     ) -> Completion:
-        """The improved reading. Without open fields no call is made; after any failure the reading is unchanged."""
+        """The improved reading. Without open fields no call is made; after any failure the reading is unchanged.
+
+        `names`: what this tenant's answers are checked against, where that is more than everybody's catalogue.
+        """
         if not reading.open_fields:
             return Completion(reading, 0)
         hidden = [redact(text[:MAX_CHARS], self._policy).text for text in texts]
@@ -74,7 +82,7 @@ class ModelReader:
         messages = self._messages(hidden, reading, asking)
         try:
             raw = await self._chat(messages, self._prompt.schema, self._deadline_s, scope)
-            better = apply_answer(reading, parse_answer(raw), hidden, self._names, self._prompt.name)
+            better = apply_answer(reading, parse_answer(raw), hidden, names or self._names, self._prompt.name)
         except Invalid as error:
             return _completion(reading, scope, (step, f"refused: {error.code}"), error.code)
         except BattError as error:

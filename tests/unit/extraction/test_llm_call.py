@@ -221,3 +221,25 @@ async def test_what_the_call_reports_reaches_the_decision(answer: Mapping[str, A
     assert (done.calls, done.cost_microrub, done.provider_ms) == (2, 40, 900.0)
     assert done.steps[1:3] == ("big: timeout", "small: ok")
     assert done.failed == ("timeout" if isinstance(answer, BattError) else None)
+
+
+async def test_a_tenants_own_names_are_facts_too() -> None:
+    """An answer is checked against what this tenant repairs, not only against everybody's catalogue."""
+    own = catalogue().overlay([("Oysters", "T104")])
+    answer = item(brand="oysters", model="t104", device_evidence="ойстерз 104")
+    extractor = RuleExtractor(catalogue(), ModelReader(Chat(answer), catalogue()), lambda tenant: own)
+    reading = Reading((Hypothesis(),), open_fields=frozenset({"model"}))
+    done = await extractor.complete(["мой ойстерз 104"], reading, ReadingContext(UUID(int=1)))
+    assert (sure(done.reading.main.brand), sure(done.reading.main.model)) == ("Oysters", "T104")
+    everybody = RuleExtractor(catalogue(), ModelReader(Chat(answer), catalogue()))
+    done = await everybody.complete(["мой ойстерз 104"], reading, ReadingContext(UUID(int=1)))
+    assert done.reading.main.model is None
+    assert [candidate.model for candidate in done.reading.main.candidates] == ["t104"]
+
+
+async def test_a_maker_alone_is_a_fact() -> None:
+    answer = item(brand="самсунг", device_evidence="сасмунх")
+    done, _ = await complete(answer, "сасмунх")
+    assert sure(done.reading.main.brand) == "Samsung"
+    done, _ = await complete(item(brand="Никто", device_evidence="сасмунх"), "сасмунх")
+    assert done.reading.main.brand is None

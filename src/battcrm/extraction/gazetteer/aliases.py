@@ -29,6 +29,11 @@ def data_lines(name: str) -> list[list[str]]:
     return [line.split("\t") for line in text.splitlines() if line and not line.startswith("#")]
 
 
+def cases_of(word: str) -> tuple[str, ...]:
+    """A maker's Russian word with its case forms."""
+    return tuple(word + ending for ending in _CONSONANT_ENDINGS) if word[-1:] not in "аеийоуыьэюя" else (word,)
+
+
 def _forms(spelling: str) -> tuple[str, ...]:
     if spelling.endswith("~"):
         return tuple(spelling[:-1] + ending for ending in _CONSONANT_ENDINGS)

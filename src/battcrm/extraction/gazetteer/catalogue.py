@@ -13,6 +13,7 @@ import orjson
 from battcrm.extraction.gazetteer import compile as compiler
 from battcrm.extraction.gazetteer.aliases import aliases
 from battcrm.extraction.gazetteer.names import atoms
+from battcrm.extraction.gazetteer.own_names import OwnNames, own_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,14 @@ class Catalogue:
         codes: Mapping[str, int],
         decimals: frozenset[str],
         base: Catalogue | None = None,
+        own: OwnNames | None = None,
     ) -> None:
         self._models = models
         self._names = names
         self._codes = codes
         self._base = base
         self.decimals = decimals
+        self.own = own or OwnNames()
         self._named: dict[str, tuple[Named, ...]] = {}
 
     @classmethod
@@ -106,18 +109,27 @@ class Catalogue:
         return sorted(self._names)
 
     def overlay(self, names: Iterable[tuple[str, str]]) -> Catalogue:
-        """A catalogue that also knows a tenant's own (brand, model) names. The base is shared, not copied."""
+        """A catalogue that also knows a tenant's own (brand, model) names, makers included. The base is shared, not copied."""
         index = compiler.Index()
-        for brand, name in names:
-            if brand.strip() and atoms(name):
-                index.add(brand.strip(), name.strip(), _class_of(name), 1.0, (name,))
+        named = [(brand.strip(), name.strip()) for brand, name in names if brand.strip() and atoms(name)]
+        for brand, name in named:
+            rest = " ".join(atoms(brand)[1:])
+            index.add(brand, name, _class_of(name), 1.0, (name, f"{rest} {name}") if rest else (name,))
         models = [Model(*row) for row in index.models]
-        return Catalogue(models, index.names, index.codes, self.decimals | index.decimals, self)
+        own = self.own.joined(own_names(named))
+        return Catalogue(models, index.names, index.codes, self.decimals | index.decimals, self, own)
+
+    def maker(self, name: str) -> str | None:
+        """The canonical maker of a name written by someone else ("сяоми", "Redmi" -> Xiaomi), or None when unknown."""
+        form = name.strip().lower().replace("ё", "е")
+        alias = self.own.makers.get(form) or aliases().get(form) or aliases().get("".join(atoms(form)))
+        return alias.brand or None if alias is not None and alias.kind in {"brand", "family"} else None
 
     def resolve(self, brand: str | None, model: str) -> tuple[str, str] | None:
         """Canonical (brand, model) for a name written by someone else, or None when unknown or ambiguous."""
         said = atoms(model)
-        alias = aliases().get((brand or "").strip().lower())
+        form = (brand or "").strip().lower()
+        alias = self.own.makers.get(form) or aliases().get(form)
         maker = alias.brand if alias else brand
         if not said:
             return None

@@ -87,6 +87,8 @@ def find_devices(
     `known` is what the appeal already says: it lets "12 про" after "айфон" resolve and "а про макс?" upgrade a model.
     """
     cells = cells_of(norm.tokens, catalogue.decimals)
+    if catalogue.own:
+        cells = catalogue.own.told(cells)
     found = _Reader(catalogue, cells, known).read()
     return tuple(_mention(item, cells, norm, message_index) for item in found)
 
