@@ -10,8 +10,6 @@ COPY pyproject.toml README.md ./
 COPY src src
 COPY migrations migrations
 RUN /opt/battcrm/bin/pip install --no-deps . \
- && place=$(/opt/battcrm/bin/python -c "import battcrm, pathlib; print(pathlib.Path(battcrm.__file__).parent)") \
- && rm -rf "$place/_migrations" && cp -r migrations "$place/_migrations" \
  && /opt/battcrm/bin/python -m battcrm.extraction.gazetteer.compile \
  && /opt/battcrm/bin/python -m compileall -q /opt/battcrm/lib
 
