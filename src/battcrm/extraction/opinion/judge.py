@@ -13,8 +13,10 @@ from battcrm.models.facts import AppealType, Fact, Hypothesis, Method
 
 _DOUBT_TYPE: Final = 0.1
 _TRUST_TYPE: Final = 0.75
-_DOUBT_REPAIR: Final = 0.05
-_DOUBT_SURE_REPAIR: Final = 0.02
+_OVERRULE_TYPE: Final = 0.97
+_DOUBT_REPAIR: Final = 0.2
+_DOUBT_SURE_REPAIR: Final = 0.1
+_DOUBT_OTHER: Final = 0.02
 _TRUST_REPAIR: Final = 0.4
 _TRUST_OWNER: Final = 0.5
 """Found on batches of dialogues that neither the rules nor the weights had seen; see docs/guides/extraction.md."""
@@ -34,11 +36,13 @@ def applies(opinion: Opinion, known: Hypothesis | None) -> bool:
 
 
 def judged_type(fact: Fact | None, opinion: Opinion) -> Fact | None:
-    """The wish after both were heard: kept, doubted (below ACT), or found where the rules found none."""
-    if fact is not None and fact.confidence >= ACT:
-        return _weighed(fact, opinion.types[fact.value], _DOUBT_TYPE)
+    """The wish after both were heard: kept, doubted (below ACT), overruled, or found where the rules found none."""
     likest = opinion.best_type
-    if opinion.types[likest] < _TRUST_TYPE:
+    if fact is not None and fact.confidence >= ACT:
+        weighed = _weighed(fact, opinion.types[fact.value], _DOUBT_TYPE)
+        if weighed.confidence >= ACT or opinion.types[likest] < _OVERRULE_TYPE:
+            return weighed
+    elif opinion.types[likest] < _TRUST_TYPE:
         return fact
     return Fact(likest, _TRUSTED, Method.RULE, f"opinion: like dialogues of type {likest}")
 
@@ -48,12 +52,12 @@ def judged_repairs(
 ) -> tuple[Fact, ...]:
     """Repairs after both were heard. A text where the rules found none gets the likely ones, if it wishes a repair.
 
-    `denied` are types the client says are not the trouble: likeness does not bring them back.
+    `denied` are types the client says are not the trouble: beside them likeness finds nothing.
     """
     if facts:
         return tuple(_weighed(fact, opinion.share(fact.value), _floor(fact)) for fact in facts)
-    if wish is None or wish.value not in {AppealType.REPAIR, AppealType.WARRANTY}:
-        return ()
+    if denied or wish is None or wish.value not in {AppealType.REPAIR, AppealType.WARRANTY}:
+        return ()  # a text that says what is not the trouble is like the trouble it denies
     likely = opinion.likely(REPAIRS, _TRUST_REPAIR)
     return tuple(
         Fact(value, _TRUSTED, Method.RULE, f"opinion: like {value}") for value in likely if value not in denied
@@ -72,7 +76,12 @@ def judged_owner(fact: Fact | None, opinion: Opinion, wish: Fact | None) -> Fact
 
 
 def _floor(fact: Fact) -> float:
-    """A fault told in so many words is doubted later than a part that is merely named."""
+    """A fault told in so many words is doubted later than a part that is merely named.
+
+    `other` is a hundred unlike things: no text is much like all of them.
+    """
+    if fact.value == "other":
+        return _DOUBT_OTHER
     return _DOUBT_SURE_REPAIR if fact.confidence >= _SURE else _DOUBT_REPAIR
 
 

@@ -117,7 +117,7 @@ def head_at(catalogue: Catalogue, cells: Sequence[Cell], start: int, device_clas
     alone = end - start == 1 and not supported and words.is_everyday(cells[start])
     if alone and not found.model and not found.candidates and (line is None or words.is_place(cells[start])):
         return None
-    if line is None and found is plain and scope in _CODED and device_class in (None, "phone"):
+    if line is None and found is plain and scope in _CODED and device_class in (None, "phone", "headphones"):
         line = phone_code(cells, end)
         line = None if line is not None and _goes_on(cells, line.end) else line
     if line is None and not found.model and not found.open and not found.candidates:

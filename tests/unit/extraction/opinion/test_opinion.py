@@ -21,10 +21,10 @@ _GOLDEN = Path(__file__).parents[3] / "data" / "golden"
 _LEARNT = ("dev", "extra*", "fresh*", "phrases")
 
 
-def opinion(**logits: float) -> Opinion:
+def opinion(*, sure: float = 0.96, **logits: float) -> Opinion:
     row = [logits.get(name, -8.0) for name in COLUMNS]
     share = (1 - 0.05) / (len(TYPES) - 1)
-    types = {name: 0.05 if logits.get(name) is None else 0.99 for name in TYPES}
+    types = {name: 0.05 if logits.get(name) is None else sure for name in TYPES}
     return Opinion(tuple(row), types if set(logits) & set(TYPES) else dict.fromkeys(TYPES, share), 9)
 
 
@@ -52,6 +52,20 @@ def test_a_wish_unlike_its_words_is_doubted_and_a_likely_one_is_kept() -> None:
     assert kept is not None
     assert (kept.value, kept.source) == ("repair", "rule")
     assert kept.confidence >= 0.95
+
+
+def test_a_wish_most_unlike_its_words_is_overruled() -> None:
+    found = judged_type(fact("warranty"), opinion(sure=0.98, repair=5.0))
+    assert found is not None
+    assert (found.value, found.source) == ("repair", "opinion: like dialogues of type repair")
+    assert ACT <= found.confidence < 0.9
+
+
+def test_the_residue_is_doubted_late() -> None:
+    """`other` is a hundred unlike things: hardly any text is much like all of them."""
+    near = opinion(other=-3.2, screen=-3.2)
+    kept, doubted = judged_repairs((fact("other"), fact("screen")), near, fact("repair"))
+    assert kept.confidence >= ACT > doubted.confidence
 
 
 def test_a_wish_the_rules_have_no_words_for_is_found() -> None:
