@@ -23,7 +23,8 @@ class Run:
     stored: bool = True
     turn: str | None = "posted"
     states: list[str] = field(default_factory=lambda: ["sent"])
-    received: int = 1
+    received: list[str] = field(default_factory=lambda: ["0"])
+    """Ids of what the messenger showed. The reply number n that counts as sent was given the id n."""
 
     def judged(self) -> Verdict:
         shop = Shop(UUID(int=1), UUID(int=2), 7, "/hook")
@@ -39,8 +40,18 @@ class Run:
         }
         turn |= {"started_at": MOMENT, "finished_at": MOMENT}
         sent = {"turn_id": 9, "dialog_id": 1, "bot": "7", "chat": "1", "covered_seq": 1, "sending_at": None}
-        outgoing = [sent | {"seq": n, "part": n, "state": state} for n, state in enumerate(self.states)]
-        log: list[dict[str, Any]] = [{"at": 1.0} for _ in range(self.received)]
+        outgoing = [
+            sent
+            | {
+                "seq": n,
+                "part": n,
+                "state": state,
+                "text": f"reply {n}",
+                "message": str(n) if state == "sent" else None,
+            }
+            for n, state in enumerate(self.states)
+        ]
+        log: list[dict[str, Any]] = [{"at": 1.0, "message_id": i, "text": f"reply {i[0]}"} for i in self.received]
         return judge(
             Evidence(
                 [call],
@@ -64,31 +75,39 @@ def test_an_answered_message_is_covered() -> None:
 
 
 def test_a_decision_for_silence_covers_and_is_counted_apart() -> None:
-    found = Run(turn="silent", states=[], received=0).judged()
+    found = Run(turn="silent", states=[], received=[]).judged()
     assert (found.covered, found.silent, found.lost) == (1, 1, 0)
 
 
 def test_what_got_no_2xx_was_never_accepted() -> None:
-    found = Run(status=503, stored=False, turn=None, states=[], received=0).judged()
+    found = Run(status=503, stored=False, turn=None, states=[], received=[]).judged()
     assert (found.accepted, found.refused, found.lost) == (0, 1, 0)
 
 
 def test_accepted_and_not_stored_is_lost() -> None:
-    assert counts(Run(stored=False, turn=None, states=[], received=0)) == (0, 1, 0, 0)
+    assert counts(Run(stored=False, turn=None, states=[], received=[])) == (0, 1, 0, 0)
 
 
 def test_stored_and_not_covered_is_lost() -> None:
-    assert counts(Run(turn=None, states=[], received=0)) == (0, 1, 0, 0)
+    assert counts(Run(turn=None, states=[], received=[])) == (0, 1, 0, 0)
 
 
 def test_decided_and_never_received_is_lost() -> None:
-    assert counts(Run(received=0)) == (1, 1, 0, 0)
+    assert counts(Run(received=[])) == (1, 1, 0, 0)
 
 
 def test_received_twice_is_duplicated() -> None:
-    assert counts(Run(received=2)) == (1, 0, 1, 0)
+    assert counts(Run(received=["0", "0 again"])) == (1, 0, 1, 0)
 
 
 def test_a_send_that_may_have_arrived_is_unknown_either_way() -> None:
-    assert counts(Run(states=["unknown"], received=0)) == (1, 0, 0, 1)
-    assert counts(Run(states=["unknown"], received=1)) == (1, 0, 0, 1)
+    assert counts(Run(states=["unknown"], received=[])) == (1, 0, 0, 1)
+    assert counts(Run(states=["unknown"], received=["0 heard of nobody"])) == (1, 0, 0, 1)
+
+
+def test_one_lost_and_one_doubled_in_a_chat_are_one_of_each() -> None:
+    assert counts(Run(states=["sent", "sent"], received=["0", "0 again"])) == (1, 1, 1, 0)
+
+
+def test_what_is_shown_twice_is_not_taken_for_another_reply_in_doubt() -> None:
+    assert counts(Run(states=["sent", "unknown"], received=["0", "0 again"])) == (1, 0, 1, 1)

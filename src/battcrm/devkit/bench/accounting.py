@@ -26,9 +26,10 @@ WHERE tenant_id IS NOT NULL AND state IN ('posted', 'silent') ORDER BY to_seq
 """
 _OUTGOING: Final = """
 SELECT o.turn_id, o.dialog_id, o.seq, o.covered_seq, o.part, o.state, o.sending_at, ch.account_ref AS bot,
-       d.external_chat_id AS chat
+       d.external_chat_id AS chat, m.external_id AS message, o.payload->>'text' AS text
 FROM outgoing o JOIN dialog d ON d.tenant_id = o.tenant_id AND d.dialog_id = o.dialog_id
 JOIN channel ch ON ch.tenant_id = o.tenant_id AND ch.channel_id = o.channel_id
+JOIN message m ON m.tenant_id = o.tenant_id AND m.message_id = o.message_id
 WHERE o.tenant_id IS NOT NULL ORDER BY o.seq
 """
 _WAITING: Final = """
@@ -154,19 +155,41 @@ def _replies(evidence: Evidence, verdict: Verdict) -> dict[Any, tuple[Any, float
         by_chat[row["bot"], row["chat"]].append(row)
     found: dict[Any, tuple[Any, float | None]] = {}
     for chat, rows in by_chat.items():
-        received = list(evidence.received.get(chat, ()))
-        delivered = [r for r in rows if r["state"] in ("sent", "unknown", "sending")]
-        verdict.unknown += sum(1 for r in rows if r["state"] == "unknown")
-        sure = sum(1 for r in rows if r["state"] == "sent")
-        verdict.duplicated += max(0, len(received) - len(delivered))
-        # Decided as sent, and the messenger never saw it.
-        verdict.lost += max(0, sure - len(received))
-        for row, item in zip(delivered, received, strict=False):
-            found.setdefault(row["turn_id"], (row, item["at"]))
+        shown = _shown(rows, evidence.received.get(chat, ()), verdict)
         for row in rows:
-            found.setdefault(row["turn_id"], (row, None))
+            verdict.unknown += row["state"] == "unknown"
             verdict.waiting += row["state"] in ("pending", "sending")
+            item = shown.get((row["turn_id"], row["part"]))
+            if row["turn_id"] not in found or (found[row["turn_id"]][1] is None and item is not None):
+                found[row["turn_id"]] = (row, None if item is None else item["at"])
     return found
+
+
+def _shown(
+    rows: Sequence[Any], received: Sequence[Mapping[str, Any]], verdict: Verdict
+) -> dict[Any, Mapping[str, Any]]:
+    """By (turn, part): what the messenger showed for it. One lost and one doubled in a chat are one of each.
+
+    A row that counts as sent names the messenger's id of its message. One in doubt may have been shown, with its words.
+    """
+    left = {str(item["message_id"]): item for item in received}
+    shown: dict[Any, Mapping[str, Any]] = {}
+    for row in rows:
+        if row["state"] == "sent":
+            item = left.pop(str(row["message"]), None)
+            if item is None:
+                verdict.lost += 1
+            else:
+                shown[row["turn_id"], row["part"]] = item
+    doubtful = [row for row in rows if row["state"] in ("unknown", "sending")]
+    for item in left.values():
+        row = next((row for row in doubtful if row["text"] == item["text"]), None)
+        if row is None:
+            verdict.duplicated += 1
+        else:
+            doubtful.remove(row)
+            shown[row["turn_id"], row["part"]] = item
+    return shown
 
 
 def _covering(turns: Sequence[Any], seq: int) -> Any | None:

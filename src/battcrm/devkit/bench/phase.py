@@ -40,9 +40,10 @@ WHERE tenant_id IS NOT NULL AND state IN ('posted', 'silent') AND started_at >= 
 """
 _OUTGOING: Final = """
 SELECT o.turn_id, o.dialog_id, o.seq, o.covered_seq, o.part, o.state, o.sending_at, ch.account_ref AS bot,
-       d.external_chat_id AS chat
+       d.external_chat_id AS chat, m.external_id AS message, o.payload->>'text' AS text
 FROM outgoing o JOIN dialog d ON d.tenant_id = o.tenant_id AND d.dialog_id = o.dialog_id
 JOIN channel ch ON ch.tenant_id = o.tenant_id AND ch.channel_id = o.channel_id
+JOIN message m ON m.tenant_id = o.tenant_id AND m.message_id = o.message_id
 WHERE o.tenant_id IS NOT NULL AND o.created_at >= $1 ORDER BY o.seq
 """
 
