@@ -8,7 +8,7 @@ from typing import Final
 
 from battcrm.extraction.normalise_morph import lemma_of
 from battcrm.extraction.rules.line import Line
-from battcrm.extraction.rules.match import SENTENCE, Word
+from battcrm.extraction.rules.match import SENTENCE
 from battcrm.extraction.rules.table import load_rules
 
 VERSION: Final = "2"
@@ -16,7 +16,8 @@ VERSION: Final = "2"
 _PREFIXES: Final = (3, 4, 5, 6)
 _NUMBER: Final = "#num"
 _ASCII: Final = 128
-_NOT: Final = frozenset({"не", "ни", "без"})
+NOT: Final = frozenset({"не", "ни", "без"})
+"""Words that deny the next one in the clause ("не греется", "без трещин"): said of a trouble, that is the opposite."""
 
 
 def loose_features(line: Line) -> list[str]:
@@ -36,17 +37,11 @@ def loose_features(line: Line) -> list[str]:
 
 def features_of(line: Line) -> Iterator[str]:
     """Every feature of a text, repeated as often as it occurs."""
-    for word, denied in with_denials(line):
-        yield from word_features(word.norm, word.classes, denied=denied)
-    yield from loose_features(line)
-
-
-def with_denials(line: Line) -> Iterator[tuple[Word, bool]]:
-    """Each word, and whether it is denied ("не греется", "без трещин"): said of a trouble, that is the opposite."""
     before = ""
     for word in line.words:
-        yield word, before in _NOT and not word.before
+        yield from word_features(word.norm, word.classes, denied=before in NOT and not word.before)
         before = word.norm
+    yield from loose_features(line)
 
 
 def word_features(norm: str, classes: frozenset[int], *, denied: bool = False) -> Iterator[str]:

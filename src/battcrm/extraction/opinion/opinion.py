@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from battcrm.extraction.opinion.features import loose_features, with_denials, word_features
+from battcrm.extraction.opinion.features import NOT, loose_features, word_features
 from battcrm.extraction.opinion.weights import COLUMNS, TYPES, load_weights, unpack
 from battcrm.extraction.rules.line import Line
 
@@ -42,10 +42,12 @@ def read_opinion(line: Line) -> Opinion:
     """The opinion on a text. Pure; costs one addition for each word and each pair of words."""
     weights = load_weights()
     total = rows = 0
-    for word, denied in with_denials(line):
-        row, times = _word_row(word.norm, word.classes, denied)
+    before = ""
+    for word in line.words:
+        row, times = _word_row(word.norm, word.classes, before in NOT and not word.before)
         total += row
         rows += times
+        before = word.norm
     for name in loose_features(line):
         row = weights.packed(name)
         if row:

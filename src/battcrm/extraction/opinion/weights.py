@@ -35,20 +35,16 @@ class Weights:
     def __init__(self, raw: dict[str, str], bias: Sequence[float], made_of: str) -> None:
         self.bias = tuple(bias)
         self.made_of = made_of
-        self._raw = raw
-        self._packed: dict[str, int] = {}
+        self._rows: dict[str, str | int] = {**raw}
 
     def __contains__(self, name: str) -> bool:
-        return name in self._raw
+        return name in self._rows
 
     def packed(self, name: str) -> int:
         """The packed row of a feature, 0 for an unknown one. Unpacked from the file's text at its first use."""
-        found = self._packed.get(name)
-        if found is None:
-            raw = self._raw.get(name)
-            if raw is None:
-                return 0  # not kept: clients may say any number of things nobody has said before
-            found = self._packed[name] = pack(_numbers(raw))
+        found = self._rows.get(name, 0)  # unknown ones are not kept: clients may say any number of new things
+        if isinstance(found, str):
+            found = self._rows[name] = pack(_numbers(found))
         return found
 
 

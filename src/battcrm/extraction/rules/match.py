@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache, lru_cache
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from battcrm.extraction.normalise_morph import lemma_of
@@ -15,6 +16,7 @@ CLAUSE: Final = 1
 SENTENCE: Final = 2
 MESSAGE: Final = 3
 _MIN_LATIN: Final = 4
+_PLACE: Final = itemgetter(1, 2)
 _NEGATIONS: Final = frozenset({"не", "нет", "ни", "без", "кроме"})
 
 
@@ -99,12 +101,13 @@ def scan(words: tuple[Word, ...], tags: frozenset[str] = frozenset(), *, late: b
         present |= mask
         waiting.update(tardy if late else early)
     table = load_rules()
+    masks = table.masks
     hits: list[Hit] = []
-    for number in sorted(waiting):
-        needs = table.masks[number]
-        if needs & present == needs:
-            hits += _hits(table.rules[number], words, present, tags)
-    hits.sort(key=lambda hit: (hit.first, hit.last))
+    # Few of the waiting rules have all they need: only those are put in order, and only their hits.
+    for number in sorted([number for number in waiting if masks[number] & present == masks[number]]):
+        hits += _hits(table.rules[number], words, present, tags)
+    if len(hits) > 1:
+        hits.sort(key=_PLACE)
     return hits
 
 
@@ -124,9 +127,10 @@ def _hits(rule: Rule, words: tuple[Word, ...], present: int, tags: frozenset[str
             return hits
         if guard.whole and bool(present >> guard.cls & 1) is not guard.wanted:
             return hits
-    done = -1
-    for start, word in enumerate(words):
-        if start <= done or (rule.lead >= 0 and rule.lead not in word.classes):
+    done, lead = -1, rule.lead
+    starts = range(len(words)) if lead < 0 else [at for at, word in enumerate(words) if lead in word.classes]
+    for start in starts:
+        if start <= done:
             continue
         end = _match(rule, 0, start, words, start)
         if end > start and (not rule.guards or _guarded(rule, words, start)):

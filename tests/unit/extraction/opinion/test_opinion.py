@@ -137,10 +137,10 @@ def test_weights_of_other_labels_are_refused() -> None:
 def test_unknown_words_leave_nothing_behind() -> None:
     weights = load_weights()
     assert weights.packed("=экран") > 0
-    before = len(weights._packed)
+    before = len(weights._rows)
     for number in range(50):
         assert weights.packed(f"=небывальщина{number}") == 0
-    assert len(weights._packed) == before
+    assert len(weights._rows) == before
 
 
 def test_likeness_does_not_bring_back_what_the_client_denies() -> None:
