@@ -54,6 +54,7 @@ _MEANING: Final = {
     "BATTCRM_EVENT_SHARDS": "event streams; every process must have the same number",
     "BATTCRM_DB_POOL_MAX": "connections to PostgreSQL of one process",
     "BATTCRM_MEDIA_DIR": "folder for what customers send",
+    "BATTCRM_QUEUE_RESULTS_DAYS": "days after which results of the n8n bridge are deleted; not set: never",
     "BATTCRM_OWNER_URL": "the schema's owner, for migrations; not set: DATABASE_URL must be the owner itself",
 }
 

@@ -94,6 +94,8 @@ class Settings(BaseSettings):
     event_shards: int = Field(4, ge=1, le=256, validation_alias="BATTCRM_EVENT_SHARDS")
     db_pool_max: int = Field(10, ge=1, le=500, validation_alias="BATTCRM_DB_POOL_MAX")
     media_dir: Path = Field(Path(), validation_alias="BATTCRM_MEDIA_DIR")
+    queue_results_days: int | None = Field(None, ge=1, le=36_500, validation_alias="BATTCRM_QUEUE_RESULTS_DAYS")
+    """Age at which rows of `ai_extraction_result` and `ai_extraction_shadow` are deleted; unset = never."""
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -15,7 +15,7 @@ from battcrm.devkit.faults.messenger import event
 from battcrm.devkit.faults.pool import Fault
 from battcrm.infra.partitions import maintain
 from battcrm.transport.webchat.parse import parse as parse_web_chat
-from battcrm.workers.supervise import _FORGET, _SEEN_KEPT
+from battcrm.workers.supervise import forget
 from tests.support.waiting import eventually
 
 ALL_ROLES = ("processor-1", "ai-1", "out-1")
@@ -48,7 +48,7 @@ async def test_a_duplicate_across_a_partition_border_is_the_same_message(world: 
     for _ in range(2):
         world.move_clock(timedelta(days=13).total_seconds())
         await maintain(world.pool, world.clock.now())
-        await world.pool.execute(_FORGET, world.clock.now() - _SEEN_KEPT)
+        await forget(world.pool, world.clock.now(), None)
     assert await world.pool.fetchval("SELECT count(*) FROM message_raw") == 0
     assert await world.deliver(shop, event("anna", "m1", "hello"), event("anna", "m2", "again"))
     await work(world)

@@ -8,14 +8,14 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 
 from battcrm.infra import backlog, monitor
 from battcrm.infra.partitions import maintain
-from battcrm.infra.postgres import UNAVAILABLE, follow_database_clock, open_pool
+from battcrm.infra.postgres import UNAVAILABLE, Pool, follow_database_clock, open_pool
 from battcrm.infra.telemetry import Watchdog, configure_logging
 from battcrm.infra.tracing import TRACING
 from battcrm.kit.errors import Invalid
@@ -40,7 +40,16 @@ _SEEN_KEPT: Final = timedelta(days=30)
 _PATIENCE: Final = 20.0
 _FORGET: Final = """
 DELETE FROM seen WHERE ctid = ANY(ARRAY(
-  SELECT ctid FROM seen WHERE seen_at < $1 LIMIT 20000)) /* all tenants: age alone decides */
+  SELECT ctid FROM seen WHERE seen_at < $1 LIMIT $2)) /* all tenants: age alone decides */
+"""
+# What the bridge to another system has read out of its tasks; whoever sets no age keeps it.
+_FORGET_RESULTS: Final = """
+DELETE FROM ai_extraction_result WHERE ctid = ANY(ARRAY(
+  SELECT ctid FROM ai_extraction_result WHERE finished_at < $1 LIMIT $2)) /* all tenants: age alone decides */
+"""
+_FORGET_SHADOW: Final = """
+DELETE FROM ai_extraction_shadow WHERE ctid = ANY(ARRAY(
+  SELECT ctid FROM ai_extraction_shadow WHERE finished_at < $1 LIMIT $2)) /* all tenants: age alone decides */
 """
 
 
@@ -131,7 +140,7 @@ def _handle_signals(stop: asyncio.Event) -> None:
 
 
 async def _upkeep(runtime: Runtime) -> None:
-    """The clock every 30 s; partitions and old dedup keys once an hour."""
+    """The clock every 30 s; partitions and what is past its age once an hour."""
     hourly = 0.0
     while True:
         try:
@@ -149,8 +158,24 @@ async def _hourly(runtime: Runtime) -> None:
     owner = await open_pool(runtime.endpoints.owner_url, maximum=1, name="battcrm-upkeep")
     try:
         made = await maintain(owner, runtime.clock.now())
-        await owner.execute(_FORGET, runtime.clock.now() - _SEEN_KEPT)
+        await forget(owner, runtime.clock.now(), runtime.settings.queue_results_days)
     finally:
         await owner.close()
     if made:
         log.info("partitions.maintained", changes=made)
+
+
+async def forget(pool: Pool, now: datetime, results_days: int | None, *, page: int = 20_000) -> dict[str, int]:
+    """Delete what is past its age, in pages of a short transaction each, to the end; how many rows of each table."""
+    doomed = [("seen", _FORGET, _SEEN_KEPT)]
+    if results_days is not None:
+        age = timedelta(days=results_days)
+        doomed += [("ai_extraction_result", _FORGET_RESULTS, age), ("ai_extraction_shadow", _FORGET_SHADOW, age)]
+    gone = {}
+    for table, statement, age in doomed:
+        gone[table] = 0
+        while count := int((await pool.execute(statement, now - age, page)).rpartition(" ")[2]):
+            gone[table] += count
+    if any(gone.values()):
+        log.info("upkeep.forgotten", **gone)
+    return gone
