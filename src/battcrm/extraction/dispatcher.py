@@ -55,6 +55,8 @@ class TurnContext(Context, Protocol):
     def tenant_id(self) -> UUID: ...
     @property
     def turn_id(self) -> UUID | None: ...
+    @property
+    def client_id(self) -> UUID | None: ...
 
 
 class RuleReader:
@@ -257,5 +259,5 @@ class RuleExtractor:
         if self._model is None:
             return Completion(reading, 0, failed="no_model", steps=("no model is configured",))
         asking = Asking(context.known, context.expecting, context.options)
-        scope = CallScope(context.tenant_id, context.turn_id)
+        scope = CallScope(context.tenant_id, context.turn_id, client_id=context.client_id)
         return await self._model.complete(texts, reading, asking, scope, self._own(context.tenant_id))

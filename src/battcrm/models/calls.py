@@ -30,13 +30,14 @@ class CallReport:
 
 @dataclass(frozen=True, slots=True)
 class CallScope:
-    """Tenant, turn and appeal of one call, and its report. One scope is one call: never shared."""
+    """Tenant, client, turn and appeal of one call, and its report. One scope is one call: never shared."""
 
     tenant_id: UUID
     turn_id: UUID | None = None
     appeal_id: UUID | None = None
     purpose: str = EXTRACTION
     report: CallReport = field(default_factory=CallReport, compare=False)
+    client_id: UUID | None = None
 
 
 class ModelSettings(Section):
@@ -44,6 +45,9 @@ class ModelSettings(Section):
 
     day_budget_rub: int | None = Field(
         None, ge=0, description="most to spend on models in a day; empty = what the installation sets, 0 = rules only"
+    )
+    client_day_calls: int = Field(
+        40, ge=0, le=10_000, description="most questions to a model in a day for one client; beyond, rules answer alone"
     )
 
 

@@ -30,6 +30,7 @@ class ReadingContext:
     expecting: str | None = None
     options: tuple[str, ...] = ()
     turn_id: UUID | None = None
+    client_id: UUID | None = None
 
 
 class Extractor(Protocol):

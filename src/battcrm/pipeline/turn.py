@@ -89,11 +89,15 @@ class TurnEngine:
         outcome.timings["read_ms"] = self._since(began)
         completion = await self._complete(turn, texts, reading, context, outcome)
         branches: list[Branch] = []
+        situations: dict[int, Situation] = {}
         final = completion.reading if completion else reading
         for index in range(len(final.hypotheses))[-_MAX_DEVICES:]:
             one = replace(final, hypotheses=(final.hypotheses[index],))
-            branches.append(await self._branch(_without_taken(turn, branches), one, completion, outcome))
-        outcome.branches = self._one_question(turn, branches)
+            branch, situation = await self._branch(_without_taken(turn, branches), one, completion, outcome)
+            branches.append(branch)
+            situations[id(branch)] = situation
+        said = self._one_question(turn, branches)
+        outcome.branches = tuple([await self._worded(turn, b, situations.get(id(b)), outcome) for b in said])
         outcome.versions = {"config": turn.tenancy.config.version, "reading": reading.version}
         return outcome
 
@@ -105,6 +109,7 @@ class TurnEngine:
             expecting=current.expecting if current else None,
             options=current.options if current else (),
             turn_id=turn_id,
+            client_id=turn.client_id,
         )
         return self._layers.extractor.read(texts, context), context
 
@@ -128,7 +133,7 @@ class TurnEngine:
         reading: Reading,
         completion: Completion | None,
         outcome: TurnOutcome,
-    ) -> Branch:
+    ) -> tuple[Branch, Situation]:
         routing = self._layers.router_for(turn.tenancy.config).route(turn.messages, reading, turn.appeals)
         if routing.reason == _CHOSEN or _chose_appeal(turn):
             reading = self._held(turn, reading)
@@ -143,27 +148,29 @@ class TurnEngine:
         settings = turn.tenancy.config.section(self._layers.response_settings)
         plan = self._layers.responder.decide(situation, settings)
         drafts = self._layers.composer.compose(plan, situation, settings)
-        drafts = await self._worded(turn, plan, situation, drafts, outcome)
         change = appeal_change(self._ids, routing, turn.appeals, known, plan)
-        return Branch(routing, reading, known, change, graph, plan, drafts)
+        return Branch(routing, reading, known, change, graph, plan, drafts), situation
 
     async def _worded(
-        self, turn: TurnInput, plan: Plan, situation: Situation, drafts: tuple[Draft, ...], outcome: TurnOutcome
-    ) -> tuple[Draft, ...]:
-        """The texts in a model's words, where the tenant wants that and the model kept to what was given."""
-        if self._layers.writer is None or not drafts:
-            return drafts
+        self, turn: TurnInput, branch: Branch, situation: Situation | None, outcome: TurnOutcome
+    ) -> Branch:
+        """The texts in a model's words, where the tenant wants that and the model kept to what was given.
+
+        Asked only for what is really said: `situation` is None for what has lost its words to another device.
+        """
+        if self._layers.writer is None or situation is None or not branch.drafts:
+            return branch
         began = self._clock.monotonic()
-        scope = CallScope(turn.dialog.tenant_id, outcome.turn_id, purpose=WORDING)
+        scope = CallScope(turn.dialog.tenant_id, outcome.turn_id, purpose=WORDING, client_id=turn.client_id)
         settings = turn.tenancy.config.section(self._layers.response_settings)
-        written, steps = await self._layers.writer.write(plan, situation, settings, drafts, scope)
+        written, steps = await self._layers.writer.write(branch.plan, situation, settings, branch.drafts, scope)
         if steps:
             outcome.timings["wording_ms"] = outcome.timings.get("wording_ms", 0.0) + self._since(began)
             outcome.timings["provider_ms"] = outcome.timings.get("provider_ms", 0.0) + scope.report.provider_ms
             outcome.model_calls += scope.report.calls
             outcome.model_steps = (*outcome.model_steps, *scope.report.steps, *steps)
             outcome.cost_microrub += scope.report.cost_microrub
-        return written
+        return branch if written is branch.drafts else replace(branch, drafts=written)
 
     def _one_question(self, turn: TurnInput, branches: Sequence[Branch]) -> tuple[Branch, ...]:
         """Every device is answered, but only one thing is asked or handed over in words; it comes last.

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from battcrm.infra.llm.budget import PostgresBudget
 from battcrm.infra.llm.build import Bookkeeping, JsonChat, ladder
+from battcrm.infra.llm.clients import PostgresClientBook
 from battcrm.infra.llm.later import Later
 from battcrm.infra.llm.ledger import PostgresCallLog
 from battcrm.models.calls import ModelSettings
@@ -30,8 +31,17 @@ def chat_call(runtime: Runtime, *, shared: bool = True) -> JsonChat:
         roubles = runtime.settings.llm_day_budget_rub if own is None else own
         return None if roubles is None else roubles * _MICRO
 
+    async def calls_of(tenant_id: UUID) -> int | None:
+        tenancy = (await runtime.configs.load([tenant_id])).get(tenant_id)
+        return tenancy.config.section(ModelSettings).client_day_calls if tenancy is not None else None
+
     books = Bookkeeping(
-        PostgresCallLog(runtime.pool, later), runtime.ids, PostgresBudget(runtime.pool, later), limit_of
+        PostgresCallLog(runtime.pool, later),
+        runtime.ids,
+        PostgresBudget(runtime.pool, later),
+        limit_of,
+        PostgresClientBook(runtime.pool),
+        calls_of,
     )
     store = runtime.redis if shared else None
     return JsonChat(ladder(runtime.settings, runtime.clock, books, store), later)

@@ -13,6 +13,7 @@ import pytest
 from battcrm.devkit.emulators.base import Fault
 from battcrm.devkit.emulators.openai import OpenAiEmulator
 from battcrm.infra.llm.budget import PostgresBudget, Wish
+from battcrm.infra.llm.clients import PostgresClientBook, Take
 from battcrm.infra.llm.later import Later
 from battcrm.kit.clock import ManualClock
 from battcrm.kit.errors import Permanent
@@ -88,6 +89,27 @@ async def test_budget_of_the_tenants_document_stops_calls(
     assert scope.report.steps == ["big: budget", "small: budget"]
     assert provider.log.all == []
     assert await world.budget() == (0, 0)
+
+
+async def test_a_client_who_asks_all_day_gets_rules(world: World, runtime: Runtime, provider: OpenAiEmulator) -> None:
+    await tenant_with(runtime, {"models": {"client_day_calls": 2}})
+    anna, boris = uuid4(), uuid4()
+    asked = [world.ask(f"экран разбит, вопрос {n}", scope=CallScope(TENANT, client_id=anna)) for n in range(5)]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    refused = [a for a in answers if isinstance(a, Permanent)]
+    assert [a.code for a in refused] == ["client_cap"] * 3
+    assert len(provider.log.all) == 2
+    await world.ask("экран разбит", scope=CallScope(TENANT, client_id=boris))
+    await world.ask("экран разбит, ничей", scope=CallScope(TENANT))
+    assert len(provider.log.all) == 4, "neither another client nor work for nobody is counted with it"
+
+
+async def test_a_new_day_begins_from_nothing(world: World) -> None:
+    book, client = PostgresClientBook(world.pool), uuid4()
+    monday, tuesday = date(2026, 1, 5), date(2026, 1, 6)
+    granted = [await book.take(Take(TENANT, client, day, 1)) for day in (monday, monday, tuesday, tuesday)]
+    assert granted == [True, False, True, False]
+    assert not await book.take(Take(TENANT, client, date(2026, 1, 7), 0)), "none at all"
 
 
 async def test_small_model_is_asked_when_the_big_one_is_too_dear(settings: Settings) -> None:

@@ -76,3 +76,15 @@ async def test_a_lie_is_not_sent(environment: str, lie: str) -> None:
         assert lie not in said["text"]
         (decision,) = await shop.rows("SELECT inputs FROM decision WHERE tenant_id = $1")
         assert decision["inputs"]["model_steps"][0].startswith("wording-1: refused")
+
+
+async def test_only_what_is_said_is_reworded(environment: str) -> None:
+    """Of two devices one is asked about now: the other's question waits, and costs no call."""
+    model = Model()
+    async with opened(environment, {"written": True}, ModelWriter(model)) as shop:
+        await shop.hears("Сколько стоит экран на айфоне и батарея на самсунге?")
+        await shop.answers()
+        reasons = {d["reason"] for d in await shop.rows("SELECT reason FROM decision WHERE tenant_id = $1")}
+        assert reasons == {"other_device_first", "ask_most_valuable_field"}
+        assert len(await _said(shop)) == 1
+        assert model.calls == 1

@@ -1,6 +1,6 @@
 """Puts models together: which adapter, which wrappers, in which order.
 
-From the outside in: cache, ladder; for each rung retries, limit in flight, circuit, budget, ledger, adapter.
+From the outside in: cache, the client's cap, ladder; for each rung retries, limit in flight, circuit, budget, ledger, adapter.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from battcrm.infra.circuit import Circuit
 from battcrm.infra.llm.base import ChatModel, ChatRequest, Scope
 from battcrm.infra.llm.budget import BudgetBook, Budgeted, LimitOf
 from battcrm.infra.llm.cache import Cached, SharedStore
+from battcrm.infra.llm.clients import Capped, ClientBook
 from battcrm.infra.llm.guards import Guarded, Limited, Retrying
 from battcrm.infra.llm.ladder import Ladder, Rung
 from battcrm.infra.llm.later import Later
@@ -43,6 +44,7 @@ class _Nobody:
 
     report: _Report
     tenant_id: UUID = _NO_TENANT
+    client_id: UUID | None = None
     turn_id: UUID | None = None
     appeal_id: UUID | None = None
     purpose: str = "evaluation"
@@ -94,6 +96,8 @@ class Bookkeeping:
     ids: IdFactory
     book: BudgetBook | None = None
     limit_of: LimitOf | None = None
+    clients: ClientBook | None = None
+    calls_of: LimitOf | None = None
 
 
 def rung(name: str, bare: ChatModel, model: str, settings: Settings, clock: Clock, books: Bookkeeping) -> Rung:
@@ -111,7 +115,10 @@ def ladder(settings: Settings, clock: Clock, books: Bookkeeping, store: SharedSt
     """Big model, then small, behind the cache."""
     models = {"big": settings.openai_model, "small": settings.openai_small_model}
     rungs = [rung(name, adapter(settings, m, clock), m, settings, clock, books) for name, m in models.items()]
-    return Cached(Ladder(rungs, clock), clock, store=store)
+    asked: ChatModel = Ladder(rungs, clock)
+    if books.clients is not None and books.calls_of is not None:
+        asked = Capped(asked, books.clients, books.calls_of, clock)
+    return Cached(asked, clock, store=store)
 
 
 def json_chat(settings: Settings) -> JsonChat:

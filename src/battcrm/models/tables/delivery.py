@@ -132,6 +132,17 @@ class LlmCall(Base):
     created_at: Mapped[datetime]
 
 
+class LlmClient(Base):
+    """Questions to a model on behalf of one client on the last day there were any."""
+
+    __tablename__ = "llm_client"
+    __table_args__ = (churn(),)
+    tenant_id: Mapped[Key]
+    client_id: Mapped[Key]
+    day: Mapped[date]
+    calls: Mapped[int]
+
+
 class LlmBudget(Base):
     """Money a tenant reserved and spent on models in one day, in millionths of a rouble."""
 
