@@ -23,6 +23,8 @@ _STILL: Final = frozenset(
 )
 _NOW: Final = frozenset({"теперь", "сейчас", "щас", "нынче"})
 _LONG_AGO: Final = frozenset({"год", "года", "лет", "полгода", "месяцев"})
+_THAT: Final = frozenset({"что", "чтобы", "чтоб"})
+"""Words that carry on what was said before the comma."""
 _STORY: Final = 9
 """Words between a part and the verb that says it was changed ("экран в том году в другом месте поменял")."""
 _SAID_REACH: Final = 5
@@ -94,7 +96,7 @@ def _is_supposed(hit: Hit, line: Line) -> bool:
     """A part that might suffer ("боюсь матрицу порвёт") or what others blame ("сказали что плата")."""
     words, said = line.words, _BLAMED | _FEARED if hit.rule.kind else _BLAMED
     for at in range(hit.first - 1, max(hit.first - 1 - _SAID_REACH, -1), -1):
-        if words[at + 1].before >= SENTENCE:
+        if words[at + 1].before >= CLAUSE and words[at + 1].norm not in _THAT:
             return False
         if words[at].norm in said:
             return True
