@@ -34,6 +34,7 @@ RULES: Final = (
     passing.by_number_of_model,
     passing.by_the_other,
     rules.by_repair,
+    passing.by_chat,
     rules.by_expectation,
     rules.by_recency,
 )

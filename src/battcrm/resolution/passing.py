@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from battcrm.models.situation import AppealView, Routing
-from battcrm.resolution.pools import existing
+from battcrm.resolution.pools import continue_or_link, existing
 from battcrm.resolution.reasons import Why
 from battcrm.resolution.view import View
 
@@ -53,6 +53,15 @@ def by_the_other(view: View) -> Routing | None:
     if _FIRST.search(view.text):
         return existing(min(view.open, key=lambda a: a.opened_at), Why.MENTION, 0.75, view.open)
     return None
+
+
+def by_chat(view: View) -> Routing | None:
+    """Several are open in several chats, and no device is named: the only one this chat has spoken of."""
+    if len(view.open) < 2 or view.device.named:
+        return None
+    spoken = {m.appeal_id for m in view.episode if not m.fresh}
+    here = [a for a in view.open if a.appeal_id in spoken]
+    return continue_or_link(view, here[0], Why.THIS_CHAT, 0.85) if len(here) == 1 else None
 
 
 def _numbers(text: str) -> set[str]:

@@ -47,6 +47,7 @@ class Why(StrEnum):
     MENTION = "mentioned_in_passing"
     REPAIR = "repair_mention"
     REPAIR_CLASS = "repair_fits_device"
+    THIS_CHAT = "only_one_in_this_chat"
     RECENT = "recent"
     GENERAL = "general_question"
     SEVERAL_OPEN = "several_open"

@@ -113,6 +113,7 @@ ROUTES: Final[_Names] = {
     "mentioned_in_passing": ("назван между прочим", "mentioned in passing"),
     "repair_mention": ("назван ремонт", "a repair was named"),
     "repair_fits_device": ("ремонт подходит устройству", "the repair fits the device"),
+    "only_one_in_this_chat": ("единственное в этом чате", "the only one of this chat"),
     "recent": ("последнее по времени", "the most recent"),
     "general_question": ("общий вопрос", "a general question"),
     "several_open": ("открыто несколько", "several are open"),

@@ -23,7 +23,10 @@ FROM appeal JOIN client USING (tenant_id, client_id) WHERE tenant_id = $1 ORDER 
 SELECT decision_id, turn_id, client_id, dialog_id, appeal_id, action, reason, inputs, created_at FROM decision
 WHERE tenant_id = $1 ORDER BY created_at, decision_id
 """,
-    "turns": "SELECT turn_id, dialog_id, client_id, state, from_seq, to_seq FROM turn WHERE tenant_id = $1",
+    "turns": """
+SELECT turn_id, dialog_id, client_id, state, from_seq, to_seq, finished_at FROM turn
+WHERE tenant_id = $1 ORDER BY finished_at, turn_id
+""",
     "outgoing": """
 SELECT o.outgoing_id, o.dialog_id, o.channel_id, o.seq, o.turn_id, o.author, o.state, o.payload->>'text' AS text,
   o.payload->>'chat' AS chat, o.created_at, o.finished_at, m.appeal_id, m.seq AS place

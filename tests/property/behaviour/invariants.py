@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from battcrm.devkit.scripts.shop import USUAL
+from battcrm.pipeline.debounce import is_bare_thanks
 from tests.property.behaviour import words
 from tests.property.behaviour.history import CLOSED, History
 
@@ -17,6 +18,7 @@ Rule = Callable[[History], Iterator[str]]
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _LOOP: Final = timedelta(seconds=90)
 _LOOP_TURNS: Final = 6
+_PUT_OFF: Final = 2
 _DAY: Final = timedelta(days=1)
 _SPEECH: Final = frozenset({"auto", "clarify"})
 _AMOUNT: Final = re.compile(r"(?:([\d\u00a0]+)–)?([\d\u00a0]+)\u00a0₽")
@@ -64,6 +66,33 @@ def every_word_is_answered_once(history: History) -> Iterator[str]:
             same = before["turn_id"] == decision["turn_id"]
             if not same and not history.returned(decision["client_id"], before["created_at"], decision["created_at"]):
                 yield f"{message['text']!r} answered twice: {_told(history, decision)}"
+
+
+def nothing_is_said_over_newer_words(history: History) -> Iterator[str]:
+    """What the client wrote while a turn was thinking is read first, unless that turn was put off twice already.
+
+    Newer is what lies between the last word the turn has read and its own: both are numbered under the dialog's lock.
+    A handover is never put off.
+    """
+    client_of = {d["dialog_id"]: d["client_id"] for d in history.rows["dialogs"]}
+    handed_over = {d["turn_id"] for d in history.rows["decisions"] if d["action"] == "operator"}
+    put_off: Counter[Any] = Counter()
+    for turn in history.rows["turns"]:
+        if turn["state"] == "superseded":
+            put_off.update(d for d, client in client_of.items() if client == client_of.get(turn["dialog_id"]))
+            continue
+        said = [o["place"] for o in history.said.get(turn["turn_id"], []) if o["dialog_id"] == turn["dialog_id"]]
+        newer = [m for m in history.rows["messages"] if said and _came_between(m, turn, min(said))]
+        if newer and turn["turn_id"] not in handed_over and put_off[turn["dialog_id"]] < _PUT_OFF:
+            yield f"said over {[m['text'] for m in newer]}, put off {put_off[turn['dialog_id']]} times"
+        put_off[turn["dialog_id"]] = 0
+
+
+def _came_between(message: Any, turn: Any, before: int) -> bool:
+    """Words of the client that bump the dialog's version, and are neither read by the turn nor later than its answer."""
+    words = message["direction"] == "in" and message["kind"] != "reaction" and not message["revision"]
+    there = message["dialog_id"] == turn["dialog_id"] and turn["to_seq"] < message["seq"] < before
+    return there and words and not is_bare_thanks(message["text"] or "")
 
 
 def a_person_is_not_interrupted(history: History) -> Iterator[str]:
@@ -275,7 +304,8 @@ def _true(quote: Any) -> bool:
 
 
 RULES: Final[tuple[Rule, ...]] = (
-    everything_comes_to_rest, every_turn_has_its_reasons, every_word_is_answered_once, a_person_is_not_interrupted,
+    everything_comes_to_rest, every_turn_has_its_reasons, every_word_is_answered_once,
+    nothing_is_said_over_newer_words, a_person_is_not_interrupted,
     nothing_of_the_bot_leaves_after_a_person_spoke, a_handover_is_told, who_opted_out_is_left_alone,
     thanks_open_nothing, devices_are_not_mixed, prices_rest_on_evidence, circles_end, people_see_what_was_sent,
     a_message_is_stored_once, control_is_told_in_events, numbers_have_no_gaps, spam_and_threats_get_silence,
