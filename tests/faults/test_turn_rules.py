@@ -183,6 +183,36 @@ async def test_a_client_merged_during_the_turn_is_answered_under_its_new_name_un
     assert answers(world)[1:] == ["1|0|hello"]
 
 
+async def test_a_chat_that_went_back_to_its_own_client_during_the_turn_is_answered_there_uncounted(
+    world: Bench,
+) -> None:
+    """A merge is taken back while the survivor's third attempt thinks, which nothing else supersedes any more."""
+    shop = await world.shop()
+    for chat in ("boris", "anna"):
+        await hears(world, shop, event(chat, "m0", "hi"))
+    await world.drain()
+    boris, anna = [
+        r[0] for r in await world.pool.fetch("SELECT client_id FROM identity ORDER BY created_at, identity_id")
+    ]
+    chat = await world.pool.fetchval("SELECT identity_id FROM identity WHERE client_id = $1", anna)
+    await world.pool.execute("UPDATE identity SET client_id = $1 WHERE identity_id = $2", boris, chat)
+    await hears(world, shop, event("anna", "m1", "hello"))
+    world.gate.hold = True
+    assert not await world.step("ai-1")
+    async with world.pool.acquire() as c, c.transaction():
+        await c.execute("UPDATE identity SET client_id = $1 WHERE identity_id = $2", anna, chat)
+        await c.execute("UPDATE dialog SET version = version + 1 WHERE identity_id = $1", chat)
+        await c.execute("UPDATE client_work SET superseded = 2, due_at = NULL WHERE client_id = $1", boris)
+        await c.execute("UPDATE client_work SET due_at = $2 WHERE client_id = $1", anna, world.clock.now())
+    await let_go(world)
+    assert (await states(world))[-1] == "superseded"
+    assert await world.pool.fetchval("SELECT superseded FROM client_work WHERE client_id = $1", boris) == 2
+    await world.drain()
+    assert answers(world)[2:] == ["3|0|hello"]
+    last = "SELECT client_id FROM turn WHERE state = 'posted' ORDER BY started_at DESC, turn_id DESC LIMIT 1"
+    assert await world.pool.fetchval(last) == anna
+
+
 async def test_turns_lock_dialogs_in_one_order(world: Bench) -> None:
     low, high = await two_dialogs(world)
     await blocked_on_the_first_only(world, "dialog", "dialog_id", (low, high), "ai-1")

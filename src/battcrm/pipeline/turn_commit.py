@@ -30,9 +30,12 @@ SELECT d.tenant_id, d.dialog_id, d.version, d.last_seq, d.last_out, d.due_at, d.
 FROM unnest($1::uuid[], $2::uuid[]) AS k(tenant_id, dialog_id) JOIN dialog d USING (tenant_id, dialog_id)
 ORDER BY d.tenant_id, d.dialog_id FOR UPDATE OF d
 """
+# Whose chat it is now is asked after its lock was granted: clients are merged and separated under that lock.
 _LOCK_WORK: Final = """
-SELECT w.tenant_id, w.client_id, w.token, w.superseded, w.lease_until, c.merged_into
-FROM unnest($1::uuid[], $2::uuid[]) AS k(tenant_id, client_id)
+SELECT w.tenant_id, w.client_id, w.token, w.superseded, w.lease_until, c.merged_into, k.dialog_id, EXISTS (
+    SELECT 1 FROM dialog d JOIN identity i ON i.tenant_id = d.tenant_id AND i.identity_id = d.identity_id
+    WHERE d.tenant_id = k.tenant_id AND d.dialog_id = k.dialog_id AND i.client_id = k.client_id) AS owned
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS k(tenant_id, client_id, dialog_id)
 JOIN client_work w USING (tenant_id, client_id) JOIN client c USING (tenant_id, client_id)
 ORDER BY w.tenant_id, w.client_id FOR UPDATE OF w
 """
@@ -50,10 +53,11 @@ WHERE w.tenant_id = r.tenant_id AND w.client_id = r.client_id
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """What the commit found under its locks."""
+    """What the commit found under its locks. `moved`: chats that are their turn's client's no more."""
 
     dialogs: dict[tuple[UUID, UUID], Any]
     works: dict[tuple[UUID, UUID], Any]
+    moved: frozenset[tuple[UUID, UUID]]
     appeals: dict[tuple[UUID, UUID], Any]
 
 
@@ -89,7 +93,7 @@ class TurnCommitter:
 
     async def _lock(self, connection: Connection, outcomes: Sequence[TurnOutcome]) -> Locked:
         dialogs = sorted({(o.input.dialog.tenant_id, o.input.dialog.dialog_id) for o in outcomes})
-        works = sorted({(o.input.dialog.tenant_id, o.input.client_id) for o in outcomes})
+        works = sorted({(o.input.dialog.tenant_id, o.input.client_id, o.input.dialog.dialog_id) for o in outcomes})
         appeals = sorted(
             {
                 (o.input.dialog.tenant_id, b.change.appeal_id)
@@ -98,9 +102,12 @@ class TurnCommitter:
                 if b.change is not None and not b.change.new
             }
         )
+        found = {(r[0], r[1]): r for r in await connection.fetch(_LOCK_DIALOGS, *columns(dialogs, 2))}
+        work = await connection.fetch(_LOCK_WORK, *columns(works, 3))
         return Locked(
-            {(r[0], r[1]): r for r in await connection.fetch(_LOCK_DIALOGS, *columns(dialogs, 2))},
-            {(r[0], r[1]): r for r in await connection.fetch(_LOCK_WORK, *columns(works, 2))},
+            found,
+            {(r[0], r[1]): r for r in work},
+            frozenset((r["tenant_id"], r["dialog_id"]) for r in work if not r["owned"]),
             {(r[0], r[1]): r for r in await connection.fetch(_LOCK_APPEALS, *columns(appeals, 2))} if appeals else {},
         )
 
@@ -110,7 +117,7 @@ class TurnCommitter:
         dialog = locked.dialogs.get((dialog_view.tenant_id, dialog_view.dialog_id))
         if work is None or dialog is None or work["token"] != outcome.input.claim.token:
             return TurnState.LOST
-        if work["merged_into"] is not None:
+        if _merged(outcome, locked):
             return TurnState.SUPERSEDED
         taken = dialog["human_until"] is not None and dialog["human_until"] != dialog_view.human_until
         if outcome.speaks and (taken or self._control_lost(outcome, locked)):
@@ -175,5 +182,8 @@ class TurnCommitter:
 
 
 def _merged(outcome: TurnOutcome, locked: Locked) -> bool:
+    """Is the client another's now, or the chat another client's (a merge that was taken back)?"""
+    if (outcome.input.dialog.tenant_id, outcome.input.dialog.dialog_id) in locked.moved:
+        return True
     work = locked.works.get((outcome.input.dialog.tenant_id, outcome.input.client_id))
     return work is not None and work["merged_into"] is not None
