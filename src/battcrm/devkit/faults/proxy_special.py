@@ -126,10 +126,6 @@ GROUPS: Final[Mapping[str, Callable[[], Awaitable[list[Row]]]]] = {"disk": disk,
 def notes() -> str:
     """What the table leaves out and why."""
     return (
-        '\nKnown gap: "consumer behind the trim point" was played and is not right yet. Streams that are emptied between a '
-        "consumer's reads hide the gap from its check (Redis counts the trimmed entries as read), and 16 effects on the graph "
-        "were missing; messages were not touched. `battcrm graph check` finds and mends them. In production streams keep 24 "
-        "hours.\n"
         "\nThe full disk needs a small file system of its own (tmpfs, mounted by root or inside a user namespace); where none "
         "may be mounted, that line is missing. The clock's lines run on the in-process bench, whose roles share a clock that "
         "can be moved; the long form plays thousands of random histories on it, with kills at every statement.\n"
