@@ -91,3 +91,14 @@ def test_tables_load_and_name_their_rules() -> None:
     assert len(table.rules) > 500
     assert all(0 < rule.confidence <= 1 for rule in table.rules)
     assert {rule.book for rule in table.rules} == {"repair", "type", "part", "signal"}
+
+
+def test_hardly_a_rule_waits_for_a_word_of_every_text() -> None:
+    """Rules are looked at only when the class they wait for is there: one that waits for "не" is looked at every time."""
+    table = load_rules()
+    everyday = match.classes_of("не", "word") | match.classes_of("на", "word") | match.classes_of("есть", "word")
+    waiting = {
+        number for index in (table.by_key, table.by_key_late) for key in everyday for number in index.get(key, ())
+    }
+    needing = [rule for rule in table.rules if rule.needs & everyday]
+    assert len(waiting) * 10 < len(needing)

@@ -38,6 +38,32 @@ EXTRA_CLASSES: Final = (
 )
 """Word classes that code asks about although no pattern may use them."""
 FIRST_BOOK: Final = "repair"
+_COMMON: Final = (
+    *(
+        "не",
+        "на",
+        "и",
+        "у",
+        "в",
+        "с",
+        "а",
+        "за",
+        "по",
+        "до",
+        "нет",
+        "есть",
+        "из",
+        "от",
+        "к",
+        "но",
+        "или",
+        "если",
+        "уже",
+    ),
+    *("вы", "вас", "мне", "меня", "он", "это", "что", "как", "сколько", "можно", "надо", "нужно", "телефон", "экран"),
+    *("батарея", "дисплей", "стекло", "поменять", "замена", "для", "#dev", "#model", "#num", "#fault", "#part"),
+)
+"""Words of nearly every text: a rule that waits for one of them is looked at in vain."""
 _SECTION: Final = re.compile(r"\[(\w+)\.([\w-]+)(?:\s+([\d.]+))?(?:\s+(\w+))?\]")
 _COMMENT: Final = re.compile(r"(^|\s\s)#\s.*$")
 
@@ -70,10 +96,15 @@ def load_rules() -> RuleSet:
         rules.extend(_read_rules(name, text, classes))
     for expression in (*EXTRA_CLASSES, *classes.sets):
         classes.of(expression)
+    common = frozenset().union(*(_classes_with(classes, word) for word in _COMMON))
     early = [number for number, rule in enumerate(rules) if rule.book == FIRST_BOOK]
     late = [number for number, rule in enumerate(rules) if rule.book != FIRST_BOOK]
     return RuleSet(
-        classes, _index(rules, early), _index(rules, late), tuple(rules), tuple(mask_of(r.needs) for r in rules)
+        classes,
+        _index(rules, early, common),
+        _index(rules, late, common),
+        tuple(rules),
+        tuple(mask_of(r.needs) for r in rules),
     )
 
 
@@ -129,10 +160,17 @@ def _rule(head: tuple[str, str, float, str], line: str, classes: Classes) -> Rul
     return Rule(book, value, confidence, kind, elements, parse_guards(guards, classes), needs, lead, source)
 
 
-def _index(rules: list[Rule], numbers: list[int]) -> dict[int, tuple[int, ...]]:
+def _classes_with(classes: Classes, word: str) -> set[int]:
+    """Classes a form belongs to by its letters."""
+    begun = (classes.prefix.get(word[:length], set()) for length in range(1, len(word) + 1))
+    return classes.exact.get(word, set()).union(*begun)
+
+
+def _index(rules: list[Rule], numbers: list[int], common: frozenset[int]) -> dict[int, tuple[int, ...]]:
+    """Each rule under one class it needs: not one of words that stand in every text, then the one fewest rules need."""
     uses = Counter(cls for number in numbers for cls in rules[number].needs)
     by_key: dict[int, list[int]] = {}
     for number in numbers:
-        key = min(rules[number].needs, key=lambda cls: (uses[cls], cls))
+        key = min(rules[number].needs, key=lambda cls: (cls in common, uses[cls], cls))
         by_key.setdefault(key, []).append(number)
     return {key: tuple(found) for key, found in by_key.items()}
