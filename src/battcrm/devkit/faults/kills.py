@@ -209,15 +209,11 @@ class _Assault:
         (self._folder / "hooks.json").write_bytes(orjson.dumps([(shop.hook, SECRET) for shop in self._bench.shops]))
         start = repr(time.monotonic() + 1.0)
         files = [str(self._folder / name) for name in ("plan.json", "hooks.json", "sent.json")]
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "battcrm.devkit.bench.generator",
-            *files[:2],
-            self._bench.gateway_url,
-            start,
-            files[2],
-        )
+        command = [sys.executable, "-m", "battcrm.devkit.bench.generator", *files[:2]]
+        generator = await asyncio.create_subprocess_exec(*command, self._bench.gateway_url, start, files[2])
+        # It ends with the world, also when the assault fails half-way.
+        self._bench.processes["generator"] = generator
+        return generator
 
     async def _drain(self) -> int:
         """Rows that still wait when nothing moves any more, at most `drain` seconds later."""
