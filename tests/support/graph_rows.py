@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
+from battcrm.infra.postgres import Pool
 from battcrm.kit.clock import ManualClock
 from battcrm.kit.ids import IdFactory
 
@@ -19,7 +18,7 @@ NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 class Rows:
     """Inserts rows of one tenant and remembers nothing."""
 
-    pool: asyncpg.Pool
+    pool: Pool
     tenant_id: UUID
     ids: IdFactory = field(default_factory=lambda: IdFactory(ManualClock(NOW)))
 

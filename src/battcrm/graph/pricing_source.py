@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -10,43 +10,50 @@ from uuid import UUID
 
 from battcrm.graph.family import family_of
 from battcrm.graph.pricing import PriceLine, Sample
-from battcrm.infra.postgres import UNAVAILABLE, Pool, unavailable
+from battcrm.infra.batcher import Batcher
+from battcrm.infra.postgres import UNAVAILABLE, Pool, columns, unavailable
 
 OWN_LIMIT: Final = 150
 SIBLING_LIMIT: Final = 100
 
-# Only repairs of exactly one type: the price of two done together says nothing about either.
+# Only repairs of exactly one type: the price of two done together says nothing about either. Each row of `wanted` is one
+# repair type of question `n`.
 _MATERIAL: Final = """
-WITH wanted AS (SELECT unnest($4::text[]) AS repair_type),
-own AS (
-  SELECT w.repair_type, r.*
+WITH wanted AS MATERIALIZED (
+  SELECT * FROM unnest($1::int[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[],
+                       $8::text[], $9::int[])
+    AS w(n, tenant_id, brand, model, repair_type, since, until, family, enough)
+),
+own AS MATERIALIZED (
+  SELECT w.n, w.repair_type, r.*
   FROM wanted w CROSS JOIN LATERAL (
     SELECT repair_id, brand, model, labour_amount, part_amount, total_amount, part_owner, closed_at
     FROM repair_record
-    WHERE tenant_id = $1 AND brand = $2 AND model = $3 AND closed_at > $5 AND closed_at <= $6
-      AND repair_types = ARRAY[w.repair_type] AND status = 'done' AND labour_amount > 0
-    ORDER BY closed_at DESC LIMIT $9
+    WHERE tenant_id = w.tenant_id AND brand = w.brand AND model = w.model AND closed_at > w.since
+      AND closed_at <= w.until AND repair_types = ARRAY[w.repair_type] AND status = 'done' AND labour_amount > 0
+    ORDER BY closed_at DESC LIMIT $10
   ) r
 ),
 sibling AS (
-  SELECT w.repair_type, r.*
+  SELECT w.n, w.repair_type, r.*
   FROM wanted w CROSS JOIN LATERAL (
     SELECT repair_id, brand, model, labour_amount, part_amount, total_amount, part_owner, closed_at
     FROM repair_record
-    WHERE tenant_id = $1 AND brand = $2 AND model <> $3 AND starts_with(model, $7) AND closed_at > $5
-      AND closed_at <= $6 AND repair_types = ARRAY[w.repair_type] AND status = 'done' AND labour_amount > 0
-    ORDER BY closed_at DESC LIMIT $10
+    WHERE tenant_id = w.tenant_id AND brand = w.brand AND model <> w.model AND starts_with(model, w.family)
+      AND closed_at > w.since AND closed_at <= w.until AND repair_types = ARRAY[w.repair_type] AND status = 'done'
+      AND labour_amount > 0
+    ORDER BY closed_at DESC LIMIT $11
   ) r
-  WHERE (SELECT count(*) FROM own o WHERE o.repair_type = w.repair_type) < $8 * 2
+  WHERE (SELECT count(*) FROM own o WHERE o.n = w.n AND o.repair_type = w.repair_type) < w.enough
 )
-SELECT 'repair' AS kind, repair_type, repair_id AS ref, brand, model, labour_amount AS labour, part_amount AS part,
+SELECT n, 'repair' AS kind, repair_type, repair_id AS ref, brand, model, labour_amount AS labour, part_amount AS part,
   total_amount AS total, part_owner AS owner, closed_at AS at, NULL::int AS stock, NULL AS quality, NULL AS currency
 FROM (SELECT * FROM own UNION ALL SELECT * FROM sibling) s
 UNION ALL
-SELECT 'price', repair_type, price_item_id, brand, model, labour_price, part_price,
-  0, NULL, priced_at, stock, quality, currency
-FROM price_item
-WHERE tenant_id = $1 AND brand = $2 AND model = $3 AND repair_type = ANY($4::text[]) AND active
+SELECT w.n, 'price', w.repair_type, p.price_item_id, p.brand, p.model, p.labour_price, p.part_price,
+  0, NULL, p.priced_at, p.stock, p.quality, p.currency
+FROM wanted w JOIN price_item p ON p.tenant_id = w.tenant_id AND p.brand = w.brand AND p.model = w.model
+  AND p.repair_type = w.repair_type AND p.active
 """
 
 
@@ -80,34 +87,35 @@ class PricingSource(Protocol):
 
 
 class PostgresPricing:
-    """Reads the tenant's repairs and price list."""
+    """Reads the tenants' repairs and price lists; questions asked at the same moment share a statement."""
 
     def __init__(self, pool: Pool, *, deadline: float = 1.0) -> None:
         self._pool = pool
         self._deadline = deadline
+        self._questions: Batcher[Question, dict[str, Material]] = Batcher(self._read, maximum=40, lanes=2)
 
     async def read(self, question: Question) -> dict[str, Material]:
         """See PricingSource. One round trip; at most 150 own and 100 siblings' repairs for each type."""
         try:
-            rows = await self._pool.fetch(_MATERIAL, *_arguments(question), timeout=self._deadline)
+            return await self._questions.submit(question)
         except UNAVAILABLE as error:
             raise unavailable(error) from error
-        return _sorted_out(question, rows)
+
+    async def _read(self, questions: Sequence[Question]) -> Sequence[dict[str, Material]]:
+        wanted = [row for n, question in enumerate(questions) for row in _wanted(n, question)]
+        arguments = (*columns(wanted, 9), OWN_LIMIT, SIBLING_LIMIT)
+        rows: list[list[Any]] = [[] for _ in questions]
+        for row in await self._pool.fetch(_MATERIAL, *arguments, timeout=self._deadline):
+            rows[row["n"]].append(row)
+        return [_sorted_out(question, found) for question, found in zip(questions, rows, strict=True)]
 
 
-def _arguments(question: Question) -> tuple[Any, ...]:
-    return (
-        question.tenant_id,
-        question.brand,
-        question.model,
-        list(question.repair_types),
-        question.now - timedelta(days=question.window_days),
-        question.now,
-        family_of(question.model),
-        question.min_repairs,
-        OWN_LIMIT,
-        SIBLING_LIMIT,
-    )
+def _wanted(number: int, question: Question) -> Iterator[tuple[Any, ...]]:
+    since = question.now - timedelta(days=question.window_days)
+    family = family_of(question.model)
+    for kind in question.repair_types:
+        device = (number, question.tenant_id, question.brand, question.model)
+        yield (*device, kind, since, question.now, family, question.min_repairs * 2)
 
 
 def _sorted_out(question: Question, rows: Sequence[Any]) -> dict[str, Material]:

@@ -11,12 +11,11 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from battcrm.infra.pool import Connection as Connection  # noqa: PLC0414 - part of the face of this module
+from battcrm.infra.pool import Pool as Pool  # noqa: PLC0414 - as above
 from battcrm.kit.clock import SystemClock
 from battcrm.kit.errors import BattError, Transient
 from battcrm.kit.text import dumps
-
-Pool = asyncpg.Pool
-Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
 # What a statement may meet when the server goes away, restarts or refuses more connections.
 UNAVAILABLE: Final = (
@@ -37,7 +36,8 @@ UNAVAILABLE: Final = (
 )
 
 # A transaction that somebody forgot must not hold back vacuum and everybody's locks for ever (PROTOCOL I).
-_LIMITS: Final = {"idle_in_transaction_session_timeout": "60s"}
+# Connections are kept for good: the server looks after those that a firewall might forget.
+_LIMITS: Final = {"idle_in_transaction_session_timeout": "60s", "tcp_keepalives_idle": "60"}
 # The connection lives: the statement lost a race or was refused for want of room.
 _ANSWERED: Final = (
     asyncpg.DeadlockDetectedError,
@@ -70,11 +70,11 @@ async def open_pool(
 
     `keyed` is for roles, whose statements all look rows up by key: each is planned once, for index scans.
     """
-    return await asyncpg.create_pool(
+    driver = await asyncpg.create_pool(
         re.sub(r"^postgresql\+\w+://", "postgresql://", url),
         min_size=minimum,
         max_size=maximum,
-        max_inactive_connection_lifetime=300,
+        max_inactive_connection_lifetime=0,
         command_timeout=30,
         init=_prepare,
         reset=_nothing_to_reset,
@@ -86,6 +86,7 @@ async def open_pool(
             **(_KEYED if keyed else {}),
         },
     )
+    return Pool(driver, maximum)
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:

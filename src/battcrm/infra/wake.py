@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from typing import Final
 
@@ -19,11 +20,13 @@ _GATHER: Final = 0.01
 class Wakeups:
     """Named signals between roles: at once inside the process, over Redis pub/sub between processes.
 
-    Publishing is fire and forget and coalesced: while one publish of a name is on its way, further ones are one.
+    Publishing is fire and forget and coalesced: while one publish of a name is on its way, further ones are one. What a
+    process has published itself it has acted upon already.
     """
 
     def __init__(self, redis: Redis | None = None) -> None:
         self._redis = redis
+        self._own = os.urandom(8)
         self._events: dict[str, asyncio.Event] = {}
         self._listeners: dict[str, list[Callable[[], None]]] = {}
         self._pending: set[str] = set()
@@ -43,7 +46,7 @@ class Wakeups:
         names, self._pending = self._pending, set()
         try:
             for name in names:
-                await self._redis.publish(PREFIX + name, b"1")
+                await self._redis.publish(PREFIX + name, self._own)
         except AWAY as error:
             log.warning("wakeups.lost", error=type(error).__name__)
 
@@ -87,7 +90,7 @@ class Wakeups:
             try:
                 async with redis.pipeline(transaction=False) as pipe:
                     for name in names:
-                        pipe.publish(PREFIX + name, b"1")
+                        pipe.publish(PREFIX + name, self._own)
                     await pipe.execute()
             except AWAY:
                 # A lost hint costs at most one poll interval.
@@ -101,7 +104,7 @@ class Wakeups:
                     await pubsub.psubscribe(PREFIX + "*")
                     while True:
                         message = await pubsub.get_message(timeout=30.0)
-                        if message is not None:
+                        if message is not None and message["data"] != self._own:
                             self._signal(_text(message["channel"]).removeprefix(PREFIX))
             except AWAY as error:
                 log.warning("wakeups.lost", error=type(error).__name__)

@@ -14,7 +14,6 @@ import structlog
 from battcrm.infra.batcher import Batcher
 from battcrm.infra.due import ALL_BUCKETS, CLIENT_WORK, Claim, DueQueue
 from battcrm.infra.health import HEALTH
-from battcrm.infra.pace import Pace
 from battcrm.infra.postgres import UNAVAILABLE, Pool
 from battcrm.infra.telemetry import METRICS
 from battcrm.infra.tracing import TRACING
@@ -52,7 +51,7 @@ class AiWorker:
         lease: float = 60.0,
         deadline: float = 45.0,
         presence: Presence | None = None,
-        pace: float = 0.0,
+        commit_pace: float = 0.0,
         buckets: Sequence[int] = ALL_BUCKETS,
     ) -> None:
         self._clock = clock
@@ -60,13 +59,12 @@ class AiWorker:
         self._engine = engine
         self._committer = committer
         self._queue = DueQueue(pool, CLIENT_WORK, clock, buckets)
-        self._loads: Batcher[Claim, ClientInput] = Batcher(loader.load, maximum=100, lanes=2, pace=pace)
-        self._commits: Batcher[TurnOutcome, TurnState] = Batcher(committer.commit, maximum=60, lanes=1, pace=pace)
-        self._releases: Batcher[Claim, None] = Batcher(committer.release_idle, maximum=200, pace=pace)
+        self._loads: Batcher[Claim, ClientInput] = Batcher(loader.load, maximum=100, lanes=2)
+        self._commits: Batcher[TurnOutcome, TurnState] = Batcher(committer.commit, maximum=60, pace=commit_pace)
+        self._releases: Batcher[Claim, None] = Batcher(committer.release_idle, maximum=200)
         self._concurrency = concurrency
         self._per_tenant = per_tenant
         self._lease = lease
-        self._pace = pace
         self._deadline = deadline
         self._presence = presence
         self._running: dict[UUID, Claim] = {}
@@ -77,10 +75,8 @@ class AiWorker:
         """Work until cancelled; turns in flight are then abandoned and their leases expire."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._heartbeat())
-            pace = Pace(self._pace)
             while True:
                 HEALTH.beat("ai-worker")
-                await pace.start()
                 if not await self._start_some(group):
                     await self._wakeups.wait(WAKE, self._queue.pause())
 
@@ -128,6 +124,9 @@ class AiWorker:
             await self._retry(claim, error)
         finally:
             self._running.pop(claim.key, None)
+            if self._tenants[claim.tenant_id] >= self._per_tenant:
+                # It was left out of claims while it had its share.
+                self._wakeups.notify(WAKE)
             self._tenants[claim.tenant_id] -= 1
             if not self._tenants[claim.tenant_id]:
                 del self._tenants[claim.tenant_id]

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from battcrm.infra.postgres import Connection, columns
+from battcrm.infra.postgres import columns
+from battcrm.infra.together import Executes
 from battcrm.kit.ids import IdFactory, bucket_of
 from battcrm.models.situation import Control
 from battcrm.pipeline.settings import DialogSettings
@@ -23,13 +24,10 @@ ON CONFLICT (tenant_id, kind, dedupe_key) DO UPDATE SET due_at = excluded.due_at
 """
 
 
-async def watch_handovers(
-    connection: Connection, outcomes: Sequence[TurnOutcome], ids: IdFactory, now: datetime
-) -> None:
+async def watch_handovers(writes: Executes, outcomes: Sequence[TurnOutcome], ids: IdFactory, now: datetime) -> None:
     """Schedule the first look at each appeal these turns gave to a person."""
     rows = [row for outcome in outcomes for row in _rows(outcome, ids, now)]
-    if rows:
-        await connection.execute(_SCHEDULE, *columns(rows, 6), now)
+    await writes.execute(_SCHEDULE, *columns(rows, 6), now)
 
 
 def _rows(outcome: TurnOutcome, ids: IdFactory, now: datetime) -> Iterator[tuple[Any, ...]]:

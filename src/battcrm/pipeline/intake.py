@@ -78,6 +78,16 @@ class IntakePlan:
     follow_ups: list[FollowUp] = field(default_factory=list)
     began: datetime | None = None
 
+    @property
+    def changes(self) -> bool:
+        """Does it change what is stored?"""
+        return bool(self.edits or self.deletes or self.statuses or self.echoes)
+
+    @property
+    def leaves_more(self) -> bool:
+        """Is there more to write than messages, dialogs and events?"""
+        return bool(self.reach or self.phones or self.orphans or self.follow_ups)
+
 
 class IntakePlanner:
     """Turns resolved arrivals into a plan. Keeps no state between batches.

@@ -8,7 +8,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from battcrm.events.catalogue import Event, MessageDeleted, MessageEdited, MessageStatusChanged
+from battcrm.events.outbox import EARLIER
 from battcrm.infra.postgres import Connection, columns
+from battcrm.infra.together import Executes, Together
 from battcrm.kit.ids import IdFactory, bucket_of, derived_id
 from battcrm.kit.text import storable
 from battcrm.models.unified_codec import encode
@@ -90,27 +92,30 @@ FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::timestamptz[
   AS n(tenant_id, dialog_id, version, last_seq, due_at, first_unanswered_at, last_inbound_at, window_expires_at,
        hold_until)
 WHERE d.tenant_id = n.tenant_id AND d.dialog_id = n.dialog_id
+RETURNING d.tenant_id, d.dialog_id, d.identity_id, d.due_at
 """
 # Whose identity it is may have changed while the dialog's lock was waited for (a merge): the client is read under it.
-# least() would make a client due earlier than the quiet window of its only dialog asks for, so the least over the
-# client's dialogs is read back, after they were written.
+# least() would make a client due earlier than the quiet window of its only dialog asks for, so it is the least over the
+# client's dialogs, with the new values of those that move in the same statement.
 _MAKE_DUE: Final = """
 WITH asked AS (
-  SELECT DISTINCT i.tenant_id, i.client_id FROM unnest($1::uuid[], $2::uuid[]) AS n(tenant_id, identity_id)
-  JOIN identity i USING (tenant_id, identity_id)
+  SELECT DISTINCT i.tenant_id, i.client_id FROM moved m JOIN identity i USING (tenant_id, identity_id)
+  WHERE m.due_at IS NOT NULL
 ), locked AS MATERIALIZED (
   SELECT w.tenant_id, w.client_id FROM asked
   JOIN client_work w USING (tenant_id, client_id) ORDER BY w.tenant_id, w.client_id FOR UPDATE OF w
 )
 UPDATE client_work w SET due_at = n.due_at
 FROM (
-  SELECT l.tenant_id, l.client_id, min(d.due_at) AS due_at FROM locked l
+  SELECT l.tenant_id, l.client_id, min(CASE WHEN m.dialog_id IS NULL THEN d.due_at ELSE m.due_at END) AS due_at
+  FROM locked l
   JOIN identity i ON i.tenant_id = l.tenant_id AND i.client_id = l.client_id
   JOIN dialog d ON d.tenant_id = i.tenant_id AND d.identity_id = i.identity_id
+  LEFT JOIN moved m ON m.tenant_id = d.tenant_id AND m.dialog_id = d.dialog_id
   GROUP BY l.tenant_id, l.client_id
 ) n
 WHERE w.tenant_id = n.tenant_id AND w.client_id = n.client_id AND n.due_at IS NOT NULL
-RETURNING w.due_at
+RETURNING w.client_id
 """
 _LOCK_WORKS: Final = """
 SELECT 1 FROM unnest($1::uuid[], $2::uuid[]) AS n(tenant_id, client_id) JOIN client_work w USING (tenant_id, client_id)
@@ -174,7 +179,7 @@ FROM unnest($1::uuid[], $2::uuid[], $3::bytea[]) AS o(tenant_id, dead_id, payloa
 """
 
 
-async def insert_messages(connection: Connection, messages: Sequence[NewMessage]) -> None:
+async def insert_messages(writes: Executes, messages: Sequence[NewMessage]) -> None:
     """Insert message rows."""
     rows = [
         (
@@ -195,13 +200,11 @@ async def insert_messages(connection: Connection, messages: Sequence[NewMessage]
         )
         for m in messages
     ]
-    if rows:
-        await connection.execute(_INSERT_MESSAGES, *columns(rows, 14))
+    await writes.execute(_INSERT_MESSAGES, *columns(rows, 14))
 
 
-async def write_dialogs(connection: Connection, dialogs: Sequence[DialogState]) -> list[datetime]:
-    """Write the changed dialogs back and make their clients due; returns when."""
-    changed = [d for d in dialogs if d.dirty]
+def write_dialogs(writes: Together, dialogs: Iterable[DialogState]) -> None:
+    """Write the changed dialogs back and make their clients due: the last locks before those of clients."""
     rows = [
         (
             d.tenant_id,
@@ -214,15 +217,11 @@ async def write_dialogs(connection: Connection, dialogs: Sequence[DialogState]) 
             d.window_expires_at,
             d.hold_until,
         )
-        for d in changed
+        for d in dialogs
+        if d.dirty
     ]
-    if not rows:
-        return []
-    await connection.execute(_UPDATE_DIALOGS, *columns(rows, 9))
-    people = sorted({(d.tenant_id, d.identity_id) for d in changed if d.due_at is not None})
-    if not people:
-        return []
-    return [row[0] for row in await connection.fetch(_MAKE_DUE, *columns(people, 2))]
+    writes.part("moved", _UPDATE_DIALOGS, *columns(rows, 9))
+    writes.part(EARLIER, _MAKE_DUE)
 
 
 async def lock_works(connection: Connection, dialogs: Iterable[DialogState]) -> None:

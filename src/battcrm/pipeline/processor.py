@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 import structlog
 
-from battcrm.events.outbox import append
+from battcrm.events.outbox import append, append_together
 from battcrm.infra.due import ALL_BUCKETS, NO_TENANT
 from battcrm.infra.health import HEALTH
 from battcrm.infra.pace import Pace
 from battcrm.infra.postgres import UNAVAILABLE, Connection, Pool, is_cut
 from battcrm.infra.telemetry import METRICS
+from battcrm.infra.together import Together
 from battcrm.infra.tracing import TRACING
 from battcrm.infra.wake import Wakeups
 from battcrm.kit.clock import Clock
@@ -207,20 +208,33 @@ class Processor:
         resolved = await self._directory.resolve(connection, arrivals, now)
         planner = IntakePlanner(self._ids, lambda t: _dialog_settings(tenancies, t), self._hydrated)
         plan = planner.plan(arrivals, resolved, now)
-        await store.insert_messages(connection, plan.messages)
-        if plan.echoes:
-            await store.lock_works(connection, resolved.dialogs.values())
-        await self._apply_changes(connection, plan, planner)
-        await store.write_dialogs(connection, list(resolved.dialogs.values()))
-        await store.note_people(connection, plan.reach, plan.phones, now)
-        await store.put_back(connection, plan.orphans, self._ids, now)
-        await schedule(connection, plan.follow_ups, self._ids, now)
+        if plan.changes:
+            # What is changed may have come in the same batch.
+            await store.insert_messages(connection, plan.messages)
+            if plan.echoes:
+                await store.lock_works(connection, resolved.dialogs.values())
+            await self._apply_changes(connection, plan, planner)
         if TRACING.on:
             traced.bind(plan, now)
-        await append(connection, plan.events, self._ids, now)
+        writes = Together()
+        await store.insert_messages(writes, () if plan.changes else plan.messages)
+        store.write_dialogs(writes, resolved.dialogs.values())
+        await self._send(connection, writes, plan, now)
         METRICS.processed.labels("stored").inc(len(rows) - len(plan.orphans))
         METRICS.processed.labels("orphan").inc(len(plan.orphans))
         return plan
+
+    async def _send(self, connection: Connection, writes: Together, plan: IntakePlan, now: datetime) -> None:
+        """Send what was gathered, the events as its last part unless something else takes locks before them."""
+        if not plan.leaves_more:
+            await append_together(writes, plan.events, self._ids, now)
+            await writes.send(connection)
+            return
+        await writes.send(connection)
+        await store.note_people(connection, plan.reach, plan.phones, now)
+        await store.put_back(connection, plan.orphans, self._ids, now)
+        await schedule(connection, plan.follow_ups, self._ids, now)
+        await append(connection, plan.events, self._ids, now)
 
     async def _apply_changes(self, connection: Connection, plan: IntakePlan, planner: IntakePlanner) -> None:
         now = self._clock.now()

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from battcrm.events.outbox import append
+from battcrm.events.outbox import append_together
 from battcrm.infra.due import Claim
 from battcrm.infra.postgres import Connection, Pool, columns
 from battcrm.infra.telemetry import METRICS
@@ -87,8 +87,7 @@ class TurnCommitter:
 
     async def release_idle(self, claims: Sequence[Claim]) -> Sequence[None]:
         """Give back clients that turned out to have nothing due."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            await write_turns.release_claims(connection, [(c.tenant_id, c.key, c.token) for c in claims])
+        await write_turns.release_claims(self._pool, [(c.tenant_id, c.key, c.token) for c in claims])
         return [None] * len(claims)
 
     async def _lock(self, connection: Connection, outcomes: Sequence[TurnOutcome]) -> Locked:
@@ -155,21 +154,22 @@ class TurnCommitter:
         for outcome in outcomes:
             replies.add(outcome)
         events = write_appeals.appeal_events(outcomes, locked.appeals)
+        await write_appeals.opt_outs(connection, outcomes)
         writes = Together()
         await write_appeals.appeals(writes, outcomes, numbers, now)
         await write_appeals.facts(writes, outcomes, self._ids, now)
         await write_turns.turns(writes, outcomes, now)
         await write_turns.decisions(writes, outcomes, self._ids, now)
         await write_turns.mark_messages(writes, outcomes)
-        await write_turns.dialogs(connection, writes, outcomes, locked.dialogs, replies.spoken)
         await write_appeals.episodes(writes, outcomes, now)
+        await watch_handovers(writes, outcomes, self._ids, now)
+        await replies.queue(writes)
+        await write_turns.dialogs(connection, writes, outcomes, locked.dialogs, replies.spoken)
+        write_turns.release_clients(writes, [o for o in outcomes if o.final])
+        await append_together(writes, [*events, *replies.events], self._ids, now)
         await writes.send(connection)
-        await replies.write(connection)
+        await replies.suggest(connection)
         await write_appeals.episode_ends(connection, outcomes, now)
-        await watch_handovers(connection, outcomes, self._ids, now)
-        await write_appeals.opt_outs(connection, outcomes)
-        await write_turns.release_clients(connection, [o for o in outcomes if o.final])
-        await append(connection, [*events, *replies.events], self._ids, now)
         for outcome in outcomes:
             for branch in outcome.branches:
                 METRICS.actions.labels(branch.plan.action.value, branch.plan.reason).inc()

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from battcrm.events.catalogue import Event, SuggestionMade
 from battcrm.infra.postgres import Connection, columns
+from battcrm.infra.together import Together
 from battcrm.infra.tracing import TRACING
 from battcrm.kit.ids import IdFactory, bucket_of
 from battcrm.kit.text import dumps
@@ -21,27 +22,27 @@ from battcrm.pipeline.settings import DialogSettings
 from battcrm.pipeline.turn_types import Branch, TurnOutcome
 
 # What was queued before is not said again, and leaves no message.
-_REPLIES: Final = """
-WITH made AS (
-  INSERT INTO outgoing (tenant_id, outgoing_id, bucket, dialog_id, channel_id, seq, turn_id, covered_seq, part, author,
-                        state, payload, message_id, due_at, expires_at, created_at)
-  SELECT tenant_id, outgoing_id, bucket, dialog_id, channel_id, seq, turn_id, covered_seq, part, 'bot', 'pending',
-         payload, message_id, $17, expires_at, $17
-  FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::uuid[], $5::uuid[], $6::bigint[], $7::uuid[], $8::bigint[],
-    $9::smallint[], $10::jsonb[], $11::uuid[], $12::timestamptz[])
-    AS o(tenant_id, outgoing_id, bucket, dialog_id, channel_id, seq, turn_id, covered_seq, part, payload, message_id,
-         expires_at)
-  ON CONFLICT (tenant_id, dialog_id, covered_seq, part) WHERE author = 'bot' AND covered_seq IS NOT NULL DO NOTHING
-  RETURNING outgoing_id
-)
+_QUEUE: Final = """
+INSERT INTO outgoing (tenant_id, outgoing_id, bucket, dialog_id, channel_id, seq, turn_id, covered_seq, part, author,
+                      state, payload, message_id, due_at, expires_at, created_at)
+SELECT tenant_id, outgoing_id, bucket, dialog_id, channel_id, seq, turn_id, covered_seq, part, 'bot', 'pending',
+       payload, message_id, $13, expires_at, $13
+FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::uuid[], $5::uuid[], $6::bigint[], $7::uuid[], $8::bigint[],
+  $9::smallint[], $10::jsonb[], $11::uuid[], $12::timestamptz[])
+  AS o(tenant_id, outgoing_id, bucket, dialog_id, channel_id, seq, turn_id, covered_seq, part, payload, message_id,
+       expires_at)
+ON CONFLICT (tenant_id, dialog_id, covered_seq, part) WHERE author = 'bot' AND covered_seq IS NOT NULL DO NOTHING
+RETURNING outgoing_id
+"""
+_SAY: Final = """
 INSERT INTO message (tenant_id, message_id, dialog_id, identity_id, seq, direction, author, kind, text, content, state,
                      appeal_id, outgoing_id, received_at)
 SELECT tenant_id, message_id, dialog_id, identity_id, seq, 'out', 'bot', 'message', text, content, 'pending', appeal_id,
-       outgoing_id, $17
-FROM unnest($1::uuid[], $11::uuid[], $4::uuid[], $13::uuid[], $14::bigint[], $15::text[], $16::jsonb[], $18::uuid[],
-  $2::uuid[])
+       outgoing_id, $10
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::text[], $7::jsonb[], $8::uuid[],
+  $9::uuid[])
   AS m(tenant_id, message_id, dialog_id, identity_id, seq, text, content, appeal_id, outgoing_id)
-WHERE outgoing_id IN (SELECT made.outgoing_id FROM made)
+WHERE outgoing_id IN (SELECT queued.outgoing_id FROM queued)
 """
 _SUGGEST: Final = """
 INSERT INTO suggestion (tenant_id, suggestion_id, appeal_id, dialog_id, turn_id, drafts, effect, state, created_at)
@@ -66,7 +67,8 @@ class Replies:
         self._numbers = numbers
         self._ids = ids
         self._now = now
-        self._rows: list[tuple[Any, ...]] = []
+        self._queued: list[tuple[Any, ...]] = []
+        self._said: list[tuple[Any, ...]] = []
         self._suggestions: list[tuple[Any, ...]] = []
         self.events: list[Event] = []
         self.spoken: Counter[UUID] = Counter()
@@ -80,11 +82,13 @@ class Replies:
             for draft in branch.drafts:
                 self._say(outcome, branch, draft)
 
-    async def write(self, connection: Connection) -> None:
-        """Insert everything collected."""
-        if self._rows:
-            *columns_, appeals = columns(self._rows, 17)
-            await connection.execute(_REPLIES, *columns_, self._now, appeals)
+    async def queue(self, writes: Together) -> None:
+        """Put the replies and their messages among the statements of the commit."""
+        writes.part("queued", _QUEUE, *columns(self._queued, 12), self._now)
+        await writes.execute(_SAY, *columns(self._said, 9), self._now)
+
+    async def suggest(self, connection: Connection) -> None:
+        """Insert the drafts for operators; after their appeals."""
         if self._suggestions:
             chats = sorted({(row[0], row[3]) for row in self._suggestions})
             await connection.execute(_OUTDATE, *columns(chats, 2), self._now)
@@ -118,7 +122,8 @@ class Replies:
         outgoing_id, message_id = self._ids.new(), self._ids.new()
         buttons = buttons_json(self._addressed(branch, draft))
         limit = outcome.input.tenancy.config.section(DialogSettings).reply_expires
-        self._rows.append(
+        appeal_id = branch.change.appeal_id if branch.change else None
+        self._queued.append(
             (
                 view.tenant_id,
                 outgoing_id,
@@ -132,11 +137,19 @@ class Replies:
                 _payload(outcome, draft.text, buttons),
                 message_id,
                 self._now + timedelta(seconds=limit),
+            )
+        )
+        self._said.append(
+            (
+                view.tenant_id,
+                message_id,
+                view.dialog_id,
                 view.identity_id,
                 locked["last_seq"] + part + 1,
                 draft.text,
                 _content(draft, buttons),
-                branch.change.appeal_id if branch.change else None,
+                appeal_id,
+                outgoing_id,
             )
         )
 

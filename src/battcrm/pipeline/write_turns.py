@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from battcrm.events.outbox import EARLIER
 from battcrm.infra.postgres import Connection, columns
-from battcrm.infra.together import Executes
+from battcrm.infra.together import Executes, Fetches, Together
 from battcrm.kit.ids import IdFactory, derived_id
 from battcrm.pipeline.decisions import decision_rows
 from battcrm.pipeline.turn_types import TurnOutcome
@@ -43,6 +44,7 @@ UPDATE dialog d SET last_seq = n.last_seq, last_out = n.last_out, answered_seq =
 FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bool[])
   AS n(tenant_id, dialog_id, last_seq, last_out, answered_seq, quiet)
 WHERE d.tenant_id = n.tenant_id AND d.dialog_id = n.dialog_id
+RETURNING d.tenant_id, d.dialog_id, d.due_at
 """
 _EDITED: Final = """
 SELECT m.message_id, m.revision FROM unnest($2::uuid[], $3::text[]) AS r(message_id, text)
@@ -56,7 +58,8 @@ SELECT tenant_id, $3, dialog_id, identity_id, $4, 'in', 'client', 'edit', extern
        revision, occurred_at, received_at
 FROM message WHERE tenant_id = $1 AND message_id = $2
 """
-# A merged client has no identities any more and must come to rest all the same.
+# A merged client has no identities any more and must come to rest all the same. Dialogs that move in the same statement
+# count with their new values.
 _RELEASE: Final = """
 WITH held AS MATERIALIZED (
   SELECT w.tenant_id, w.client_id FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS k(tenant_id, client_id, token)
@@ -65,13 +68,17 @@ WITH held AS MATERIALIZED (
 )
 UPDATE client_work w SET lease_until = NULL, attempts = 0, superseded = 0, last_error = NULL, due_at = n.due_at
 FROM (
-  SELECT h.tenant_id, h.client_id, min(d.due_at) AS due_at FROM held h
+  SELECT h.tenant_id, h.client_id, min(CASE WHEN m.dialog_id IS NULL THEN d.due_at ELSE m.due_at END) AS due_at
+  FROM held h
   LEFT JOIN identity i ON i.tenant_id = h.tenant_id AND i.client_id = h.client_id
   LEFT JOIN dialog d ON d.tenant_id = i.tenant_id AND d.identity_id = i.identity_id
+  LEFT JOIN moved m ON m.tenant_id = d.tenant_id AND m.dialog_id = d.dialog_id
   GROUP BY h.tenant_id, h.client_id
 ) n
 WHERE w.tenant_id = n.tenant_id AND w.client_id = n.client_id
+RETURNING w.client_id
 """
+_NONE_MOVED: Final = "SELECT d.tenant_id, d.dialog_id, d.due_at FROM dialog d WHERE false"
 
 
 async def turns(writes: Executes, outcomes: Sequence[TurnOutcome], now: datetime) -> None:
@@ -129,7 +136,7 @@ async def mark_messages(writes: Executes, outcomes: Sequence[TurnOutcome]) -> No
 
 async def dialogs(
     connection: Connection,
-    writes: Executes,
+    writes: Together,
     outcomes: Sequence[TurnOutcome],
     locked: dict[tuple[UUID, UUID], Any],
     spoken: Mapping[UUID, int],
@@ -145,7 +152,7 @@ async def dialogs(
         answered = last_seq if quiet else view.last_seq
         out = row["last_out"] + spoken.get(view.dialog_id, 0)
         rows.append((view.tenant_id, view.dialog_id, last_seq, out, answered, quiet))
-    await writes.execute(_DIALOGS, *columns(rows, 6))
+    writes.part("moved", _DIALOGS, *columns(rows, 6))
 
 
 async def _reopen_edited(connection: Connection, outcome: TurnOutcome, row: Any, spoken: Mapping[UUID, int]) -> int:
@@ -167,13 +174,15 @@ async def _reopen_edited(connection: Connection, outcome: TurnOutcome, row: Any,
     return len(found)
 
 
-async def release_clients(connection: Connection, outcomes: Sequence[TurnOutcome]) -> None:
-    """Give the clients of finished turns back; due again only if one of their dialogs is."""
+def release_clients(writes: Together, outcomes: Sequence[TurnOutcome]) -> None:
+    """Give the clients of finished turns back, beside `dialogs`; due again only if one of their dialogs is."""
     keys = {(o.input.dialog.tenant_id, o.input.client_id, o.input.claim.token) for o in outcomes}
-    await release_claims(connection, sorted(keys))
+    writes.part(EARLIER, _RELEASE, *columns(sorted(keys), 3))
 
 
-async def release_claims(connection: Connection, keys: Sequence[tuple[UUID, UUID, int]]) -> None:
-    """Release the leases of (tenant, client, token), where the token is still valid."""
-    if keys:
-        await connection.execute(_RELEASE, *columns(keys, 3))
+async def release_claims(connection: Fetches, keys: Sequence[tuple[UUID, UUID, int]]) -> None:
+    """Release the leases of (tenant, client, token), where the token is still valid; no dialog has moved."""
+    writes = Together()
+    writes.part("moved", _NONE_MOVED)
+    writes.part(EARLIER, _RELEASE, *columns(keys, 3))
+    await writes.send(connection)

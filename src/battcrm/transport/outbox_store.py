@@ -9,11 +9,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from battcrm.events.catalogue import Event, MessageFailed, MessageSent
-from battcrm.events.outbox import append
+from battcrm.events.outbox import EARLIER, body_of
 from battcrm.infra.due import Claim
-from battcrm.infra.postgres import Connection, Pool, columns
+from battcrm.infra.postgres import Pool, columns
+from battcrm.infra.together import Together
 from battcrm.kit.clock import Clock
-from battcrm.kit.ids import IdFactory
+from battcrm.kit.ids import IdFactory, bucket_of
 from battcrm.models.outgoing import OutAttachment, OutButton, OutgoingCommand, OutState, Sent
 
 # The mark is committed before the first byte of each send. Sends that start at the same moment share the commit. The
@@ -28,30 +29,61 @@ WHERE o.tenant_id = n.tenant_id AND o.outgoing_id = n.outgoing_id AND o.token = 
 RETURNING o.outgoing_id, o.token
 """
 _SETTLE: Final = """
-WITH settled AS (
-  UPDATE outgoing o SET state = n.state, due_at = n.due_at, lease_until = NULL, error_code = n.code,
-    attempts = CASE WHEN n.counted THEN o.attempts ELSE greatest(o.attempts - 1, 0) END,
-    finished_at = CASE WHEN n.due_at IS NULL THEN $8::timestamptz END
-  FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::timestamptz[], $6::text[], $7::bool[])
-    AS n(tenant_id, outgoing_id, token, state, due_at, code, counted)
-  WHERE o.tenant_id = n.tenant_id AND o.outgoing_id = n.outgoing_id AND o.token = n.token
-    AND (o.state || '') IN ('pending', 'sending')
-  RETURNING o.tenant_id, o.outgoing_id, o.token, o.state, o.message_id, o.dialog_id, o.channel_id, o.author
+WITH held AS MATERIALIZED (
+  SELECT o.tenant_id, o.outgoing_id, n.place
+  FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) WITH ORDINALITY AS n(tenant_id, outgoing_id, token, place)
+  JOIN outgoing o ON o.tenant_id = n.tenant_id AND o.outgoing_id = n.outgoing_id AND o.token = n.token
+  WHERE (o.state || '') IN ('pending', 'sending')
+  ORDER BY n.place FOR UPDATE OF o
 )
-SELECT s.*, i.client_id, i.identity_id FROM settled s
-JOIN dialog d ON d.tenant_id = s.tenant_id AND d.dialog_id = s.dialog_id
-JOIN identity i ON i.tenant_id = d.tenant_id AND i.identity_id = d.identity_id
+UPDATE outgoing o SET state = n.state, due_at = n.due_at, lease_until = NULL, error_code = n.code,
+  attempts = CASE WHEN n.counted THEN o.attempts ELSE greatest(o.attempts - 1, 0) END,
+  finished_at = CASE WHEN n.due_at IS NULL THEN $8::timestamptz END
+FROM held h
+JOIN unnest($4::text[], $5::timestamptz[], $6::text[], $7::bool[]) WITH ORDINALITY
+  AS n(state, due_at, code, counted, place) USING (place)
+WHERE o.tenant_id = h.tenant_id AND o.outgoing_id = h.outgoing_id
+RETURNING o.tenant_id, o.outgoing_id, o.token, o.state, o.message_id, o.dialog_id, o.seq
 """
 _MESSAGES: Final = """
-UPDATE message m SET state = CASE WHEN m.state IN ('delivered', 'read') THEN m.state ELSE n.state END,
+UPDATE message m SET state = CASE WHEN m.state IN ('delivered', 'read') THEN m.state ELSE e.state END,
   external_id = coalesce(n.external_id, m.external_id), platform_seq = coalesce(n.platform_seq, m.platform_seq)
-FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[])
-  AS n(tenant_id, message_id, state, external_id, platform_seq)
-WHERE m.tenant_id = n.tenant_id AND m.message_id = n.message_id
+FROM earlier e
+JOIN unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[]) AS n(outgoing_id, token, external_id, platform_seq)
+  USING (outgoing_id, token)
+WHERE m.tenant_id = e.tenant_id AND m.message_id = e.message_id
 """
 _GONE: Final = """
-UPDATE identity i SET reachable = false FROM unnest($1::uuid[], $2::uuid[]) AS n(tenant_id, identity_id)
-WHERE i.tenant_id = n.tenant_id AND i.identity_id = n.identity_id
+UPDATE identity i SET reachable = false
+FROM earlier e JOIN unnest($1::uuid[], $2::bigint[]) AS n(outgoing_id, token) USING (outgoing_id, token)
+JOIN dialog d ON d.tenant_id = e.tenant_id AND d.dialog_id = e.dialog_id
+WHERE i.tenant_id = d.tenant_id AND i.identity_id = d.identity_id
+"""
+# Whose chat it is is known only now: a merge may have given it to another client since the row was claimed.
+_EVENTS: Final = """
+WITH told AS MATERIALIZED (
+  SELECT e.tenant_id, i.client_id, n.event_id, n.bucket, n.type, n.version, n.data, n.place
+  FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::smallint[], $5::text[], $6::smallint[], $7::jsonb[])
+    WITH ORDINALITY AS n(outgoing_id, token, event_id, bucket, type, version, data, place)
+  JOIN earlier e USING (outgoing_id, token)
+  JOIN dialog d ON d.tenant_id = e.tenant_id AND d.dialog_id = e.dialog_id
+  JOIN identity i ON i.tenant_id = d.tenant_id AND i.identity_id = d.identity_id
+), locked AS MATERIALIZED (
+  SELECT c.client_id FROM client c WHERE (c.tenant_id, c.client_id) IN (SELECT t.tenant_id, t.client_id FROM told t)
+  ORDER BY c.tenant_id, c.client_id FOR NO KEY UPDATE
+)
+INSERT INTO outbox (tenant_id, event_id, bucket, type, version, key, data, occurred_at)
+SELECT t.tenant_id, t.event_id, t.bucket, t.type, t.version, t.client_id,
+       t.data || jsonb_build_object('client_id', t.client_id), $8
+FROM told t WHERE (SELECT count(*) FROM locked) >= 0
+ORDER BY t.place
+"""
+# A chat's next message was not claimable while this one was on its way.
+_FREED: Final = """
+SELECT EXISTS (
+  SELECT 1 FROM earlier e JOIN outgoing o USING (tenant_id, dialog_id)
+  WHERE e.state <> 'pending' AND o.seq > e.seq AND o.state = 'pending'
+) AS freed
 """
 _UNCOUNTED: Final = frozenset({"paced", "channel_unavailable", "channel_unreachable"})
 
@@ -85,8 +117,11 @@ class SendStore:
         started = {(row["outgoing_id"], row["token"]) for row in rows}
         return [(claim.key, claim.token) in started for claim in claims]
 
-    async def settle(self, outcomes: Sequence[Outcome]) -> Sequence[None]:
-        """Record outcomes and their events in one transaction. Rows lost to another worker are left alone."""
+    async def settle(self, outcomes: Sequence[Outcome]) -> Sequence[bool]:
+        """Record outcomes and their events in one statement. Rows lost to another worker are left alone.
+
+        True for all if any of them kept a later message of its chat waiting.
+        """
         rows = [
             (
                 o.claim.tenant_id,
@@ -100,30 +135,24 @@ class SendStore:
             for o in sorted(outcomes, key=lambda o: _place(o.claim))
         ]
         now = self._clock.now()
-        async with self._pool.acquire() as connection, connection.transaction():
-            settled = await connection.fetch(_SETTLE, *columns(rows, 7), now)
-            held = {(o.claim.key, o.claim.token): o for o in outcomes}
-            final = [(r, held[r["outgoing_id"], r["token"]]) for r in settled if r["state"] != OutState.PENDING]
-            if final:
-                await self._record(connection, final, now)
-        return [None] * len(outcomes)
-
-    async def _record(self, connection: Connection, final: Sequence[tuple[Any, Outcome]], now: datetime) -> None:
-        messages = [
-            (
-                row["tenant_id"],
-                row["message_id"],
-                outcome.state.value,
-                outcome.sent.message_id if outcome.sent else None,
-                outcome.sent.seq if outcome.sent else None,
-            )
-            for row, outcome in final
+        final = [o for o in outcomes if o.state is not OutState.PENDING]
+        keys = [(o.claim.key, o.claim.token) for o in final]
+        places = [
+            (*key, o.sent and o.sent.message_id, o.sent and o.sent.seq) for key, o in zip(keys, final, strict=True)
         ]
-        await connection.execute(_MESSAGES, *columns(messages, 5))
-        gone = [(row["tenant_id"], row["identity_id"]) for row, outcome in final if outcome.gone]
-        if gone:
-            await connection.execute(_GONE, *columns(gone, 2))
-        await append(connection, [_event(row, outcome) for row, outcome in final], self._ids, now)
+        gone = [key for key, o in zip(keys, final, strict=True) if o.gone]
+        writes = Together()
+        writes.part(EARLIER, _SETTLE, *columns(rows, 7), now)
+        await writes.execute(_MESSAGES, *columns(places, 4))
+        await writes.execute(_GONE, *columns(gone, 2))
+        await writes.execute(_EVENTS, *columns([self._event_row(o) for o in final], 7), now)
+        freed = await writes.send(self._pool, _FREED)
+        return [freed[0]["freed"]] * len(outcomes)
+
+    def _event_row(self, outcome: Outcome) -> tuple[Any, ...]:
+        event, claim = _event(outcome), outcome.claim
+        head = (claim.key, claim.token, self._ids.new(), bucket_of(claim.tenant_id))
+        return (*head, event.TYPE, event.VERSION, body_of(event))
 
 
 def _place(claim: Claim) -> tuple[UUID, UUID, str]:
@@ -131,26 +160,13 @@ def _place(claim: Claim) -> tuple[UUID, UUID, str]:
     return claim.tenant_id, claim.row["channel_id"], claim.row["payload"]["chat"]
 
 
-def _event(row: Any, outcome: Outcome) -> Event:
+def _event(outcome: Outcome) -> Event:
+    """The event; its client is filled in by the statement that finds it."""
+    row, nobody = outcome.claim.row, UUID(int=0)
+    head = (outcome.claim.tenant_id, nobody, row["message_id"], row["dialog_id"])
     if outcome.state is OutState.SENT:
-        return MessageSent(
-            row["tenant_id"],
-            row["client_id"],
-            row["message_id"],
-            row["dialog_id"],
-            row["channel_id"],
-            row["outgoing_id"],
-            row["author"],
-        )
-    return MessageFailed(
-        row["tenant_id"],
-        row["client_id"],
-        row["message_id"],
-        row["dialog_id"],
-        row["outgoing_id"],
-        outcome.state.value,
-        outcome.code,
-    )
+        return MessageSent(*head, row["channel_id"], row["outgoing_id"], row["author"])
+    return MessageFailed(*head, row["outgoing_id"], outcome.state.value, outcome.code)
 
 
 def command_of(row: Any) -> OutgoingCommand:

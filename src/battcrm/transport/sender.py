@@ -17,7 +17,6 @@ from battcrm.infra.batcher import Batcher
 from battcrm.infra.circuit import Circuit, CircuitOpen
 from battcrm.infra.due import ALL_BUCKETS, OUTGOING, Claim, DueQueue
 from battcrm.infra.health import HEALTH
-from battcrm.infra.pace import Pace
 from battcrm.infra.postgres import UNAVAILABLE, Pool
 from battcrm.infra.telemetry import METRICS
 from battcrm.infra.tracing import TRACING
@@ -70,7 +69,7 @@ class OutWorker:
         concurrency: int = 200,
         per_channel: int = 40,
         lease: float = 90.0,
-        pace: float = 0.0,
+        outcome_pace: float = 0.0,
         buckets: Sequence[int] = ALL_BUCKETS,
     ) -> None:
         self._clock = clock
@@ -79,12 +78,11 @@ class OutWorker:
         self._http_for = http_for
         self._store = store
         self._queue = DueQueue(pool, OUTGOING, clock, buckets)
-        self._starts: Batcher[Claim, bool] = Batcher(partial(store.start_sending, lease=lease), maximum=100, pace=pace)
-        self._ends: Batcher[Outcome, None] = Batcher(store.settle, maximum=100, pace=3 * pace)
+        self._starts: Batcher[Claim, bool] = Batcher(partial(store.start_sending, lease=lease), maximum=100)
+        self._ends: Batcher[Outcome, bool] = Batcher(store.settle, maximum=100, pace=outcome_pace)
         self._concurrency = concurrency
         self._per_channel = per_channel
         self._lease = lease
-        self._pace = pace
         self._lines: dict[UUID, _Line] = {}
         self._closed: dict[UUID, float] = {}
         self._unusable: dict[UUID, float] = {}
@@ -98,10 +96,8 @@ class OutWorker:
         """Send until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep())
-            pace = Pace(self._pace)
             while True:
                 HEALTH.beat("out-worker")
-                await pace.start()
                 if not await self._start_some(group):
                     await self._wakeups.wait(WAKE, self._queue.pause())
 
@@ -162,6 +158,9 @@ class OutWorker:
             log.exception("send.failed", outgoing_id=str(claim.key), channel_id=str(channel))
             await self._end(Outcome(claim, OutState.UNKNOWN, code="internal_error"))
         finally:
+            if self._running[channel] >= self._per_channel:
+                # It was left out of claims while it was full.
+                self._wakeups.notify(WAKE)
             self._running[channel] -= 1
             if not self._running[channel]:
                 del self._running[channel]
@@ -292,7 +291,7 @@ class OutWorker:
         """Record the outcome. What a messenger has accepted is recorded however long the database takes."""
         while True:
             try:
-                await self._ends.submit(outcome)
+                freed = await self._ends.submit(outcome)
             except UNAVAILABLE as error:
                 log.warning("send.settle", outgoing_id=str(outcome.claim.key), error=type(error).__name__)
                 await self._clock.sleep(0.5)
@@ -303,7 +302,7 @@ class OutWorker:
         if line is not None and line.manifest.live_feed:
             chat = outcome.claim.row["payload"]["chat"]
             self._wakeups.notify(feed_wake(line.connected.account.channel_id, chat))
-        if outcome.state is not OutState.PENDING:
+        if freed:
             self._wakeups.notify(WAKE)
 
     async def _line(self, channel_id: UUID) -> _Line | None:

@@ -17,7 +17,8 @@ from battcrm.pipeline.turn_commit import TurnCommitter
 from battcrm.pipeline.turn_load import TurnLoader
 from battcrm.transport.presence import TypingSignals
 from battcrm.workers.layers import core_layers
-from battcrm.workers.runtime import PACE, Runtime
+from battcrm.workers.paces import COMMITS
+from battcrm.workers.runtime import Runtime
 from battcrm.workers.warm import warm_up
 
 _ROLE: Final = "ai-worker"
@@ -34,7 +35,7 @@ def build(runtime: Runtime, layers: Layers, presence: Presence | None = None) ->
         TurnCommitter(runtime.pool, runtime.clock, runtime.ids),
         presence=presence,
         buckets=runtime.buckets,
-        pace=PACE,
+        commit_pace=COMMITS,
     )
 
 

@@ -17,7 +17,8 @@ from battcrm.transport.door import Door
 from battcrm.transport.gateway import PREFIX, Gateway
 from battcrm.transport.webchat.feed import DoorOfChat, PgChatAccounts, PgChatFeed
 from battcrm.transport.webchat.routes import WebchatRoutes
-from battcrm.workers.runtime import PACE, Runtime
+from battcrm.workers.paces import DOOR
+from battcrm.workers.runtime import Runtime
 
 Scope = dict[str, Any]
 App = Callable[[Scope, Any, Any], Awaitable[None]]
@@ -27,7 +28,7 @@ class GatewayApp:
     """ASGI: hooks go straight to the door, everything else through FastAPI."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self.door = Door(runtime.pool, runtime.clock, runtime.ids, runtime.wakeups, pace=PACE / 2)
+        self.door = Door(runtime.pool, runtime.clock, runtime.ids, runtime.wakeups, pace=DOOR)
         self._hooks = Gateway(self.door, runtime.channels)
         self.chat = WebchatRoutes(
             PgChatAccounts(runtime.channels),

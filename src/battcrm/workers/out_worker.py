@@ -6,7 +6,8 @@ from battcrm.transport.accounts import Connected
 from battcrm.transport.base import HttpClient
 from battcrm.transport.outbox_store import SendStore
 from battcrm.transport.sender import OutWorker
-from battcrm.workers.runtime import PACE, Runtime
+from battcrm.workers.paces import OUTCOMES
+from battcrm.workers.runtime import Runtime
 
 
 def build(runtime: Runtime) -> OutWorker:
@@ -24,7 +25,7 @@ def build(runtime: Runtime) -> OutWorker:
         store,
         http_for,
         buckets=runtime.buckets,
-        pace=PACE,
+        outcome_pace=OUTCOMES,
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from battcrm.pipeline.processor import Processor
 from battcrm.transport.registry import kinds, manifest_of
-from battcrm.workers.runtime import PACE, Runtime
+from battcrm.workers.paces import INTAKE
+from battcrm.workers.runtime import Runtime
 
 
 def build(runtime: Runtime) -> Processor:
@@ -20,7 +21,7 @@ def build(runtime: Runtime) -> Processor:
         ordered_kinds=ordered,
         hydrated_kinds=hydrated,
         buckets=runtime.buckets,
-        pace=PACE,
+        pace=INTAKE,
     )
 
 

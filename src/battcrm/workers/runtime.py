@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Final
 
 import structlog
 from redis.asyncio import Redis
@@ -26,8 +25,6 @@ from battcrm.transport.accounts import ChannelDirectory
 from battcrm.transport.token_store import PgTokenStore
 
 log = structlog.get_logger(__name__)
-PACE: Final = 0.015
-"""Seconds between the batches of a role: at 170 messages a second each then carries two or three of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
-import asyncpg
 import pytest
 
 from battcrm.graph.check import Checker
@@ -15,7 +14,7 @@ from battcrm.graph.schema import migrate
 from battcrm.graph.stored import Stored
 from battcrm.graph.sync import Projector
 from battcrm.infra.neo4j import Graph
-from battcrm.infra.postgres import open_pool
+from battcrm.infra.postgres import Pool, open_pool
 from battcrm.kit.clock import SystemClock
 from tests.support.graph import GraphServer
 from tests.support.graph_rows import Rows
@@ -30,7 +29,7 @@ async def bolt(graph: GraphServer) -> AsyncIterator[Graph]:
 
 
 @pytest.fixture
-async def pool(clean_database: str) -> AsyncIterator[asyncpg.Pool]:
+async def pool(clean_database: str) -> AsyncIterator[Pool]:
     opened = await open_pool(clean_database, maximum=4)
     yield opened
     await opened.close()
@@ -42,21 +41,21 @@ def tenant_id() -> UUID:
 
 
 @pytest.fixture
-def rows(pool: asyncpg.Pool, tenant_id: UUID) -> Rows:
+def rows(pool: Pool, tenant_id: UUID) -> Rows:
     return Rows(pool, tenant_id)
 
 
 @pytest.fixture
-def projector(pool: asyncpg.Pool, bolt: Graph) -> Projector:
+def projector(pool: Pool, bolt: Graph) -> Projector:
     return Projector(Stored(pool), bolt)
 
 
 @pytest.fixture
-def checker(pool: asyncpg.Pool, bolt: Graph, projector: Projector) -> Checker:
+def checker(pool: Pool, bolt: Graph, projector: Projector) -> Checker:
     return Checker(Stored(pool), bolt, projector)
 
 
 @pytest.fixture
-def reader(pool: asyncpg.Pool, bolt: Graph) -> GraphContextReader:
+def reader(pool: Pool, bolt: Graph) -> GraphContextReader:
     # A slow machine must not turn a contract into a race: the deadline has its own test.
     return GraphContextReader(bolt, PostgresPricing(pool, deadline=20.0), SystemClock(), deadline=20.0)

@@ -3,13 +3,13 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import UUID, uuid4
 
-import asyncpg
 import pytest
 
 from battcrm.graph.context import GraphContextReader
 from battcrm.graph.pricing_source import PostgresPricing
 from battcrm.graph.sync import Projector
 from battcrm.infra.neo4j import Graph
+from battcrm.infra.postgres import Pool
 from battcrm.kit.clock import SystemClock
 from battcrm.models.situation import ContextQuery
 from tests.support.graph_rows import NOW, Rows
@@ -103,7 +103,7 @@ async def test_a_quote_has_labour_from_repairs_part_from_the_list_and_all_eviden
     assert {e.ref for e in quote.evidence} == refs | {str(price)}
 
 
-async def test_prices_survive_without_a_graph_and_say_so(rows: Rows, pool: asyncpg.Pool) -> None:
+async def test_prices_survive_without_a_graph_and_say_so(rows: Rows, pool: Pool) -> None:
     for day in range(6):
         await rows.repair(day)
     dead = Graph.open("bolt://127.0.0.1:9", "root", "nothing-there", clock=SystemClock(), connect_timeout=0.2)

@@ -4,7 +4,6 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-import asyncpg
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -14,7 +13,7 @@ from battcrm.cli.graph import app as graph_app
 from battcrm.cli.imports import app as import_app
 from battcrm.devkit.demo.history import generate
 from battcrm.devkit.demo.load_history import write_csv
-from battcrm.infra.postgres import open_pool
+from battcrm.infra.postgres import Pool, open_pool
 from battcrm.kit.clock import SystemClock
 from battcrm.kit.errors import Invalid
 from battcrm.kit.ids import IdFactory
@@ -41,7 +40,7 @@ def shop(environment: None, clean_database: str) -> str:
     import asyncio
 
     async def make() -> None:
-        pool: asyncpg.Pool = await open_pool(clean_database, maximum=1)
+        pool: Pool = await open_pool(clean_database, maximum=1)
         clock = SystemClock()
         await Tenants(pool, clock, IdFactory(clock)).create("lesnaya", "Ремонт на Лесной")
         await pool.close()

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
-import asyncpg
 import pytest
 from redis.asyncio import Redis
 
@@ -21,7 +20,7 @@ from battcrm.events.lease import Leases
 from battcrm.events.outbox import append
 from battcrm.events.registry import HandlerRegistry
 from battcrm.events.relay import Relay, RelayOptions
-from battcrm.infra.postgres import Connection, open_pool
+from battcrm.infra.postgres import Connection, Pool, open_pool
 from battcrm.infra.redis import open_redis
 from battcrm.infra.wake import Wakeups
 from battcrm.kit.clock import SystemClock
@@ -42,7 +41,7 @@ FAST = ConsumerOptions(
 
 @dataclass
 class World:
-    pool: asyncpg.Pool
+    pool: Pool
     redis: Redis
     url: str
     clock: SystemClock = field(default_factory=SystemClock)

@@ -3,17 +3,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-import asyncpg
 import pytest
 
 from battcrm.events.lease import Leases
-from battcrm.infra.postgres import open_pool
+from battcrm.infra.postgres import Pool, open_pool
 from battcrm.kit.clock import ManualClock
 from battcrm.kit.ids import IdFactory
 
 
 @pytest.fixture
-async def pool(clean_database: str) -> AsyncIterator[asyncpg.Pool]:
+async def pool(clean_database: str) -> AsyncIterator[Pool]:
     opened = await open_pool(clean_database, maximum=4)
     yield opened
     await opened.close()
@@ -25,7 +24,7 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def holders(pool: asyncpg.Pool, clock: ManualClock) -> tuple[Leases, Leases]:
+def holders(pool: Pool, clock: ManualClock) -> tuple[Leases, Leases]:
     ids = IdFactory(clock)
     return Leases(pool, clock, ids.new()), Leases(pool, clock, ids.new())
 
@@ -56,7 +55,7 @@ async def test_what_is_released_is_free_at_once(holders: tuple[Leases, Leases]) 
     assert await one.acquire([], 10) == {}
 
 
-async def test_of_many_at_once_one_gets_it(pool: asyncpg.Pool, clock: ManualClock) -> None:
+async def test_of_many_at_once_one_gets_it(pool: Pool, clock: ManualClock) -> None:
     ids = IdFactory(clock)
     many = [Leases(pool, clock, ids.new()) for _ in range(8)]
     names = [f"shard:{n}" for n in range(8)]

@@ -9,7 +9,6 @@ from typing import Any, LiteralString, cast
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
-import asyncpg
 import pytest
 
 from battcrm.graph.check import Checker
@@ -20,7 +19,7 @@ from battcrm.graph.stored import Stored
 from battcrm.graph.sync import Projector
 from battcrm.infra.circuit import Circuit, CircuitState
 from battcrm.infra.neo4j import CONTENTION, Graph, Row, Runner, Work
-from battcrm.infra.postgres import open_pool
+from battcrm.infra.postgres import Pool, open_pool
 from battcrm.kit.clock import ManualClock, SystemClock
 from battcrm.kit.errors import Permanent, Transient
 from battcrm.models.situation import ContextQuery
@@ -108,7 +107,7 @@ async def bolt(graph: GraphServer, wire: Wire, clock: ManualClock) -> AsyncItera
 
 @pytest.fixture
 async def rows(clean_database: str) -> AsyncIterator[Rows]:
-    pool: asyncpg.Pool = await open_pool(clean_database, maximum=4)
+    pool: Pool = await open_pool(clean_database, maximum=4)
     yield Rows(pool, uuid4())
     await pool.close()
 

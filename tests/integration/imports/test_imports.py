@@ -5,12 +5,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
-import asyncpg
 import pytest
 
 from battcrm.devkit.demo.history import generate
 from battcrm.devkit.demo.load_history import load
-from battcrm.infra.postgres import open_pool
+from battcrm.infra.postgres import Pool, open_pool
 from battcrm.kit.clock import ManualClock
 from battcrm.kit.ids import IdFactory
 from battcrm.services.imports.parsing import Item
@@ -22,14 +21,14 @@ PRICE = PriceRecord("1", "Apple", "iPhone 13", "screen", "Дисплей", 500_0
 
 
 @pytest.fixture
-async def pool(clean_database: str, pg_worker_url: str) -> AsyncIterator[asyncpg.Pool]:
+async def pool(clean_database: str, pg_worker_url: str) -> AsyncIterator[Pool]:
     opened = await open_pool(pg_worker_url, maximum=4)
     yield opened
     await opened.close()
 
 
 @pytest.fixture
-def imports(pool: asyncpg.Pool) -> Imports:
+def imports(pool: Pool) -> Imports:
     clock = ManualClock(NOW)
     return Imports(pool, clock, IdFactory(clock), batch=2)
 
@@ -38,12 +37,12 @@ def items(*records: PriceRecord | RepairRecord) -> Iterator[Item]:
     return (Item(row, record) for row, record in enumerate(records, 2))
 
 
-async def events(pool: asyncpg.Pool, tenant_id: UUID) -> list[tuple[str, int]]:
+async def events(pool: Pool, tenant_id: UUID) -> list[tuple[str, int]]:
     rows = await pool.fetch("SELECT type, data FROM outbox WHERE tenant_id = $1 ORDER BY seq", tenant_id)
     return [(row["type"], row["data"]["version"]) for row in rows]
 
 
-async def test_the_same_twice_changes_nothing_and_a_change_is_an_update(pool: asyncpg.Pool, imports: Imports) -> None:
+async def test_the_same_twice_changes_nothing_and_a_change_is_an_update(pool: Pool, imports: Imports) -> None:
     tenant = uuid4()
     lines = [replace(PRICE, external_id=str(i)) for i in range(5)]
     assert (await imports.run(tenant, items(*lines), source="file")).created == 5
@@ -63,7 +62,7 @@ async def test_repeats_are_counted_and_contradictions_left_out(imports: Imports)
     assert "2 and 4" in report.errors[0].remedy
 
 
-async def test_a_dry_run_counts_and_writes_nothing(pool: asyncpg.Pool, imports: Imports) -> None:
+async def test_a_dry_run_counts_and_writes_nothing(pool: Pool, imports: Imports) -> None:
     tenant = uuid4()
     report = await imports.run(tenant, items(PRICE), source="file", dry_run=True)
     assert (report.created, report.dry_run) == (1, True)
@@ -71,14 +70,14 @@ async def test_a_dry_run_counts_and_writes_nothing(pool: asyncpg.Pool, imports: 
         assert await pool.fetchval(f"SELECT count(*) FROM {table} WHERE tenant_id = $1", tenant) == 0
 
 
-async def test_sources_and_tenants_do_not_share_ids(pool: asyncpg.Pool, imports: Imports) -> None:
+async def test_sources_and_tenants_do_not_share_ids(pool: Pool, imports: Imports) -> None:
     one, two = uuid4(), uuid4()
     for tenant, source in ((one, "file"), (one, "moysklad"), (two, "file")):
         assert (await imports.run(tenant, items(PRICE), source=source)).created == 1
     assert await pool.fetchval("SELECT count(*) FROM price_item WHERE tenant_id = $1", one) == 2
 
 
-async def test_a_repair_finds_its_client_by_phone(pool: asyncpg.Pool, imports: Imports) -> None:
+async def test_a_repair_finds_its_client_by_phone(pool: Pool, imports: Imports) -> None:
     tenant, client = uuid4(), uuid4()
     await pool.execute("INSERT INTO client (tenant_id, client_id, created_at) VALUES ($1, $2, $3)", tenant, client, NOW)
     await pool.execute(
@@ -97,7 +96,7 @@ async def test_a_repair_finds_its_client_by_phone(pool: asyncpg.Pool, imports: I
     assert rows[0]["repair_types"] == ["battery", "screen"]
 
 
-async def test_the_demo_shop_loads_once(pool: asyncpg.Pool, imports: Imports) -> None:
+async def test_the_demo_shop_loads_once(pool: Pool, imports: Imports) -> None:
     tenant, history = uuid4(), generate(5, n=60, months=6, now=NOW)
     assert generate(5, n=60, months=6, now=NOW) == history
     first = await load(pool, imports, tenant, history, NOW)

@@ -8,11 +8,10 @@ from pathlib import Path
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-import asyncpg
 import pytest
 
 from battcrm.extraction.gazetteer.catalogue import Catalogue
-from battcrm.infra.postgres import open_pool
+from battcrm.infra.postgres import Pool, open_pool
 from battcrm.kit.clock import ManualClock
 from battcrm.kit.ids import IdFactory
 from battcrm.services.imports.parsing import Reading, read_prices
@@ -38,7 +37,7 @@ def write_list(path: Path, lines: int) -> None:
 async def imported_twice(database: str, path: Path, lines: int) -> None:
     clock = ManualClock(NOW)
     reading = Reading(Catalogue.load().resolve, ZoneInfo("Europe/Moscow"), NOW, NOW)
-    pool: asyncpg.Pool = await open_pool(database, maximum=2)
+    pool: Pool = await open_pool(database, maximum=2)
     tenant = uuid4()
     seen: list[int] = []
     try:

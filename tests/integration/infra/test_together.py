@@ -49,7 +49,26 @@ async def test_one_that_fails_takes_the_others_back(pg_url: str) -> None:
 
 async def test_nothing_gathered_sends_nothing() -> None:
     class Silent:
-        async def execute(self, query: str, *arguments: object) -> None:
+        async def fetch(self, query: str, *arguments: object) -> list[object]:
             raise AssertionError(query)
 
     await Together().send(Silent())
+
+
+async def test_a_part_with_a_name_is_read_by_later_ones_and_by_the_result(pg_url: str) -> None:
+    connection = await asyncpg.connect(pg_url)
+    try:
+        await connection.execute(_MAKE)
+        writes = Together()
+        writes.part(
+            "made",
+            "INSERT INTO left_side (tenant_id, word) SELECT n, 'a' FROM unnest($1::int[]) AS n RETURNING *",
+            [1, 2],
+        )
+        await writes.execute("INSERT INTO right_side (tenant_id) SELECT tenant_id + $1 FROM made", 10)
+        rows = await writes.send(connection, "SELECT tenant_id FROM made ORDER BY tenant_id")
+        assert [row[0] for row in rows] == [1, 2]
+        right = await connection.fetch("SELECT tenant_id FROM right_side ORDER BY tenant_id")
+        assert [row[0] for row in right] == [5, 11, 12]
+    finally:
+        await connection.close()

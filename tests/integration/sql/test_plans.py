@@ -16,7 +16,7 @@ from battcrm.infra import due
 from battcrm.infra.backlog import QUERIES
 from battcrm.infra.postgres import open_pool
 from battcrm.kit.clock import SystemClock
-from tests.integration.sql.test_statements_prepare import _STATEMENT
+from tests.integration.sql.test_statements_prepare import _STATEMENT, alone
 
 # Modules whose every statement runs for each message, or every second.
 HOT = (
@@ -72,7 +72,7 @@ def statements() -> dict[str, str]:
 
 async def plan_of(connection: asyncpg.Connection, sql: str) -> dict[str, Any]:
     """The plan for any arguments; those given here are not looked at."""
-    explain = await connection.prepare(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {sql}")
+    explain = await connection.prepare(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {alone(sql)}")
     text = await explain.fetchval(*(None for _ in explain.get_parameters()))
     plan: dict[str, Any] = json.loads(text)[0]["Plan"]
     return plan

@@ -10,14 +10,13 @@ from itertools import product
 from typing import Any
 from uuid import UUID, uuid4
 
-import asyncpg
 import pytest
 
 from battcrm.graph.context import GraphContextReader
 from battcrm.graph.family import are_siblings
 from battcrm.graph.pricing import NO_PART
 from battcrm.graph.pricing_source import PostgresPricing
-from battcrm.infra.postgres import open_pool
+from battcrm.infra.postgres import Pool, open_pool
 from battcrm.kit.clock import SystemClock
 from battcrm.models.situation import ContextQuery, Quote
 from tests.support.graph_rows import NOW, Rows
@@ -39,7 +38,7 @@ class Origin:
 
 
 @pytest.fixture
-async def pool(clean_database: str) -> AsyncIterator[asyncpg.Pool]:
+async def pool(clean_database: str) -> AsyncIterator[Pool]:
     opened = await open_pool(clean_database, maximum=4)
     yield opened
     await opened.close()
@@ -86,7 +85,7 @@ def judge(quote: Quote, query: ContextQuery, origins: dict[str, Origin]) -> None
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_no_row_of_another_shop_owner_or_model_proves_a_price(pool: asyncpg.Pool, seed: int) -> None:
+async def test_no_row_of_another_shop_owner_or_model_proves_a_price(pool: Pool, seed: int) -> None:
     rng = random.Random(seed)
     origins: dict[str, Origin] = {}
     shops = [Rows(pool, uuid4()) for _ in range(3)]

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
-import asyncpg
 import structlog
 
 from battcrm.devkit.faults.echo import EchoEngine, Gate
@@ -27,7 +26,7 @@ from battcrm.events.lease import Leases
 from battcrm.events.relay import Relay
 from battcrm.infra.http import AioHttp
 from battcrm.infra.partitions import maintain
-from battcrm.infra.postgres import UNAVAILABLE, open_pool
+from battcrm.infra.postgres import UNAVAILABLE, Pool, open_pool
 from battcrm.infra.wake import Wakeups
 from battcrm.kit.clock import ManualClock
 from battcrm.kit.crypto import Vault
@@ -97,8 +96,8 @@ class Shop:
 class Bench:
     """The world and the hands that move it. `in_doubt` bounds what may become unknown (PROTOCOL K)."""
 
-    pool: asyncpg.Pool
-    real: asyncpg.Pool
+    pool: Pool
+    real: Pool
     messenger: Messenger
     bus: EventBus | None = None
     clock: ManualClock = field(default_factory=lambda: ManualClock(START))
@@ -251,10 +250,10 @@ class Bench:
 
     def _role(self, name: str) -> Role:
         pool = FaultyPool(self.real, self.traffic)
-        seen = cast("asyncpg.Pool", pool)
+        seen = cast("Pool", pool)
         return Role(name, pool, self._builders()[name.split("-", maxsplit=1)[0]](seen))
 
-    def _builders(self) -> dict[str, Callable[[asyncpg.Pool], Any]]:
+    def _builders(self) -> dict[str, Callable[[Pool], Any]]:
         return {
             "processor": self._processor,
             "ai": self._ai,
@@ -263,7 +262,7 @@ class Bench:
             "relay": self._relay,
         }
 
-    def _processor(self, pool: asyncpg.Pool) -> Processor:
+    def _processor(self, pool: Pool) -> Processor:
         wakeups = Wakeups()
         ordered = {
             k for k in registry.kinds() if k == KIND and registry.manifest_of(k).capabilities.ordered_by_platform
@@ -273,7 +272,7 @@ class Bench:
             pool, self.clock, self.ids, wakeups, configs, ordered_kinds=frozenset(ordered), batch=self.batch
         )
 
-    def _ai(self, pool: asyncpg.Pool) -> AiWorker:
+    def _ai(self, pool: Pool) -> AiWorker:
         wakeups = Wakeups()
         loader = TurnLoader(pool, self.clock, TenantConfigs(pool, self.clock, wakeups))
         committer = TurnCommitter(pool, self.clock, self.ids)
@@ -281,16 +280,16 @@ class Bench:
         # The deadline is real time and the clock here is not: out of the way.
         return AiWorker(pool, self.clock, wakeups, engine, loader, committer, deadline=3600.0)
 
-    def _out(self, pool: asyncpg.Pool) -> OutWorker:
+    def _out(self, pool: Pool) -> OutWorker:
         wakeups = Wakeups()
         channels = ChannelDirectory(pool, self.vault, self.clock, wakeups)
         store = SendStore(pool, self.clock, self.ids)
         return OutWorker(pool, self.clock, wakeups, channels, store, lambda _connected: self.http)
 
-    def _door(self, pool: asyncpg.Pool) -> Door:
+    def _door(self, pool: Pool) -> Door:
         return Door(pool, self.clock, self.ids, Wakeups())
 
-    def _relay(self, pool: asyncpg.Pool) -> Relay:
+    def _relay(self, pool: Pool) -> Relay:
         leases = Leases(pool, self.clock, self.ids.new())
         bus = cast("EventBus", _Watched(self.bus, self.traffic))
         return Relay(pool, bus, self.clock, Wakeups(), leases, shards=2)
@@ -350,7 +349,7 @@ async def bench(url: str, **capabilities: Any) -> AsyncIterator[Bench]:
 
 
 @asynccontextmanager
-async def pools(url: str) -> AsyncIterator[tuple[asyncpg.Pool, asyncpg.Pool]]:
+async def pools(url: str) -> AsyncIterator[tuple[Pool, Pool]]:
     """The test's own pool and the roles', on a loop whose tasks belong to roles; for one bench or many."""
     loop = asyncio.get_running_loop()
     before = loop.get_task_factory()

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from battcrm.infra.postgres import UNAVAILABLE
+from battcrm.infra.postgres import UNAVAILABLE, Pool
 
 _GONE: Final = """
 SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1::int[]) /* all tenants: the server's own view */
@@ -46,7 +46,7 @@ class _Armed:
 class FaultyPool:
     """One role's view of the database. `fired` says whether the armed fault has happened."""
 
-    real: asyncpg.Pool
+    real: Pool
     traffic: Traffic
     dead: bool = False
     fired: bool = False
@@ -110,15 +110,18 @@ class FaultyPool:
     @asynccontextmanager
     async def _acquired(self) -> AsyncIterator[FaultyConnection]:
         await self._living()
-        proxy: Any = await self.counted(self.real.acquire)
+        proxy: Any = await self.counted(self.real.take)
         # The proxy forgets the connection when it is released.
         raw = proxy._con
         self._open.add(raw)
         try:
             yield FaultyConnection(self, proxy)
-        finally:
+        except BaseException as error:
             self._open.discard(raw)
-            await self.counted(self.real.release, proxy)
+            await self.counted(self.real.give_back, proxy, error)
+            raise
+        self._open.discard(raw)
+        await self.counted(self.real.give_back, proxy)
 
     async def point(self, raw: Any) -> None:
         """A place between two statements, where a fault may come."""

@@ -1,0 +1,108 @@
+"""Connections are lent at once, kept apart, mended by the driver when their use was interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from battcrm.infra.postgres import UNAVAILABLE, Pool, open_pool
+
+_BACKEND = "SELECT pg_backend_pid()"
+
+
+@pytest.fixture
+async def pool(pg_url: str) -> AsyncIterator[Pool]:
+    opened = await open_pool(pg_url, maximum=2, name="pool-test")
+    yield opened
+    await opened.close()
+
+
+async def test_a_connection_that_came_back_is_lent_again(pool: Pool) -> None:
+    first = await pool.fetchval(_BACKEND)
+    assert {await pool.fetchval(_BACKEND) for _ in range(5)} == {first}
+
+
+async def test_no_more_than_the_maximum_at_once_and_who_waits_gets_the_next(pool: Pool) -> None:
+    one, two = await pool.take(), await pool.take()
+    waiting = asyncio.ensure_future(pool.fetchval(_BACKEND))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    own = await two.fetchval(_BACKEND)
+    await pool.give_back(two)
+    assert await asyncio.wait_for(waiting, 10) == own
+    await pool.give_back(one)
+
+
+async def test_who_stops_waiting_loses_nothing_for_others(pool: Pool) -> None:
+    one, two = await pool.take(), await pool.take()
+    gone = asyncio.ensure_future(pool.take())
+    patient = asyncio.ensure_future(pool.fetchval(_BACKEND))
+    await asyncio.sleep(0)
+    await pool.give_back(one)
+    # Handed over, but the one it was handed to is cancelled before it runs again.
+    gone.cancel()
+    assert await asyncio.wait_for(patient, 10)
+    await pool.give_back(two)
+    async with asyncio.timeout(10), pool.acquire(), pool.acquire():
+        pass
+
+
+async def test_a_transaction_left_open_is_rolled_back_before_anyone_else_has_it(pool: Pool) -> None:
+    async with pool.acquire() as connection:
+        await connection.execute("CREATE TEMP TABLE pool_word (tenant_id int)")
+    taken = await pool.take()
+    transaction = taken.transaction()
+    await transaction.start()
+    await taken.execute("INSERT INTO pool_word (tenant_id) VALUES (1)")
+    assert taken.is_in_transaction()
+    await taken.execute("ROLLBACK")
+    await pool.give_back(taken)
+    assert await pool.fetchval("SELECT count(*) FROM pool_word WHERE tenant_id = 1") == 0
+
+
+async def test_an_interrupted_statement_does_not_reach_the_next_user(pool: Pool) -> None:
+    slow = asyncio.ensure_future(pool.fetchval("SELECT pg_sleep(30)"))
+    await asyncio.sleep(0.1)
+    slow.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await slow
+    async with asyncio.timeout(10):
+        assert await asyncio.gather(*(pool.fetchval("SELECT $1::int", n) for n in range(6))) == list(range(6))
+
+
+async def test_a_connection_that_the_server_has_closed_is_replaced(pool: Pool, pg_url: str) -> None:
+    backend = await pool.fetchval(_BACKEND)
+    other = await asyncpg.connect(pg_url)
+    try:
+        await other.execute("SELECT pg_terminate_backend($1)", backend)
+        async with asyncio.timeout(10):
+            while await other.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", backend):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            found = {await _backend_of(pool) for _ in range(5)}
+            assert len(found) == 1
+            assert backend not in found
+            async with pool.acquire(), pool.acquire():
+                pass
+    finally:
+        await other.close()
+
+
+async def _backend_of(pool: Pool) -> int:
+    """Asked again where the loss was noticed only with the statement."""
+    while True:
+        try:
+            backend: int = await pool.fetchval(_BACKEND)
+        except UNAVAILABLE:
+            continue
+        return backend
+
+
+async def test_a_closed_pool_lends_nothing(pg_url: str) -> None:
+    pool = await open_pool(pg_url, maximum=1, name="pool-test")
+    assert await pool.fetchval("SELECT 1") == 1
+    await pool.close()
+    with pytest.raises(asyncpg.InterfaceError):
+        await pool.fetchval("SELECT 1")
