@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import asyncpg
 import pytest
 
-from battcrm.infra.postgres import open_pool
+from battcrm.infra.postgres import Pool, open_pool
 from battcrm.kit.clock import SystemClock
 from battcrm.kit.ids import IdFactory
 from battcrm.workers.supervise import forget
@@ -19,14 +18,14 @@ INSERT INTO {table} (tenant_id, task_id, queue, version, received_at, finished_a
 """
 
 
-async def aged(pool: asyncpg.Pool) -> None:
+async def aged(pool: Pool) -> None:
     tenant = IdFactory(SystemClock()).new()
     for table in ("ai_extraction_result", "ai_extraction_shadow"):
         for days in AGES:
             await pool.execute(INSERT.format(table=table), tenant, str(days), NOW - timedelta(days=days))
 
 
-async def kept(pool: asyncpg.Pool, table: str) -> list[int]:
+async def kept(pool: Pool, table: str) -> list[int]:
     return sorted(int(row[0]) for row in await pool.fetch(f"SELECT task_id FROM {table}"))
 
 
