@@ -21,7 +21,7 @@ import psutil
 from battcrm.devkit.bench import accounting, outage, plan, profile, usage
 from battcrm.devkit.bench.mix import mix_hash
 from battcrm.devkit.bench.seed import SECRET
-from battcrm.devkit.bench.world import Bench, Shape, world
+from battcrm.devkit.bench.world import Bench, Shape, check_alive, world
 from battcrm.infra.http import AioHttp
 from battcrm.infra.postgres import Pool, open_pool
 
@@ -89,7 +89,7 @@ async def _measured(options: Options, bench: Bench, folder: Path, progress: Prog
             away = options.graph_outage
             tasks.create_task(profile.record(bench, options.profile, options.seconds))
             dying = tasks.create_task(outage.interrupt(bench, pool, away, progress)) if away else None
-            await _watch(start + options.warmup, options.seconds, progress)
+            await _watch(bench, folder, start + options.warmup, options.seconds, progress)
             after = usage.sample(bench)
             await generator.wait()
             backlog = await pool.fetchval(_SETTLED)
@@ -113,8 +113,9 @@ async def _generate(bench: Bench, folder: Path, start: float) -> asyncio.subproc
     )
 
 
-async def _watch(begin: float, seconds: float, progress: Progress) -> None:
+async def _watch(bench: Bench, folder: Path, begin: float, seconds: float, progress: Progress) -> None:
     while time.monotonic() < begin + seconds:
+        check_alive(bench, folder)
         progress("load", min(1.0, (time.monotonic() - begin) / seconds))
         await asyncio.sleep(0.25)
 

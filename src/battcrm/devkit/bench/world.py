@@ -195,6 +195,15 @@ async def wait_ready(bench: Bench) -> None:
         await connection.close()
 
 
+def check_alive(bench: Bench, folder: Path) -> None:
+    """Permanent, with the last line of its log, if a process that serves the load has ended."""
+    for name, process in bench.processes.items():
+        if process.returncode is not None and name != "generator":
+            log = folder / f"{name}.log"
+            said = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+            raise Permanent(f"{name} ended under the load: {said[-1] if said else process.returncode}")
+
+
 async def _open(port: int | None) -> bool:
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
