@@ -241,7 +241,7 @@ def _same_question(view: View) -> Routing | None:
 
 def by_closed_device(view: View) -> Routing | None:
     """A device we had before, with nothing open about it."""
-    if not view.device.named:
+    if not view.device.named or view.only_thanks:
         return None
     fitting = [a for a in best_fitting(view, list(view.closed)) if view.fit(a) is not Fit.FILLS]
     for appeal in fitting:

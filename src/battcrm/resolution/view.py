@@ -77,17 +77,26 @@ class View:
         return self.device.named and not self.repairs and self.type not in {AppealType.PURCHASE, AppealType.SELL}
 
     @property
+    def only_thanks(self) -> bool:
+        """A thank-you in more words ("the phone is as new, thank you"): no wish, no fault and no device by name."""
+        s, device = self.signals, self.device
+        says = bool(self.repairs or s.phones or s.order_numbers or s.wants_operator or "?" in self.text)
+        named = bool(device.brand or device.model or device.candidates)
+        wishes = self.type not in {None, AppealType.OTHER}
+        return not (says or named or wishes) and _THANKS.search(self.text) is not None
+
+    @property
     def substantial(self) -> bool:
         """Whether the message can start an appeal at all."""
         s = self.signals
+        if self.only_thanks and not any(m.attachment_kinds for m in self.fresh):
+            return False
         if self.device.named or self.repairs or s.phones or s.order_numbers or s.wants_operator:
             return True
         if self.type is not None and self.type is not AppealType.OTHER:
             return True
         if any(m.attachment_kinds for m in self.fresh):
             return True
-        if _THANKS.search(self.text) and "?" not in self.text:
-            return False  # "thanks, all is well now" says nothing that needs an appeal
         return not (s.agrees or s.declines or s.choice is not None) and len(_WORD.findall(self.text)) >= 3
 
     def fit(self, appeal: AppealView) -> Fit:
