@@ -161,7 +161,7 @@ async def test_of_two_claims_of_a_row_in_one_batch_the_later_counts(world: Bench
     (new,) = await worker._queue.claim(1, lease=90.0, extra=([],))
     assert list(await worker._store.start_sending([old, new], lease=90.0)) == [False, True]
     late = Outcome(old, OutState.FAILED, code="late")
-    await worker._store.settle([Outcome(new, OutState.SENT, sent=Sent("out-1")), late])
+    await worker._store.settle([late, Outcome(new, OutState.SENT, sent=Sent("out-1"))])
     assert await world.pool.fetchval("SELECT external_id FROM message WHERE direction = 'out'") == "out-1"
     assert await world.pool.fetchval("SELECT state FROM message WHERE direction = 'out'") == "sent"
 
