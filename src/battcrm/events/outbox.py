@@ -29,9 +29,20 @@ WHERE (SELECT count(*) FROM locked) >= 0
 ORDER BY n
 """
 # The same behind the locks of another part of one statement.
-_INSERT_AFTER: Final = _INSERT.replace(
-    "\n  ORDER BY c.", "\n    AND (SELECT count(*) FROM earlier) >= 0\n  ORDER BY c."
+_INSERT_AFTER: Final = """
+WITH locked AS MATERIALIZED (
+  SELECT c.client_id FROM client c
+  WHERE (c.tenant_id, c.client_id) IN (SELECT * FROM unnest($1::uuid[], $6::uuid[]))
+    AND (SELECT count(*) FROM earlier) >= 0
+  ORDER BY c.tenant_id, c.client_id FOR NO KEY UPDATE
 )
+INSERT INTO outbox (tenant_id, event_id, bucket, type, version, key, data, occurred_at)
+SELECT tenant_id, event_id, bucket, type, version, key, data, $8
+FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::smallint[], $6::uuid[], $7::jsonb[])
+  WITH ORDINALITY AS e(tenant_id, event_id, bucket, type, version, key, data, n)
+WHERE (SELECT count(*) FROM locked) >= 0
+ORDER BY n
+"""
 EARLIER: Final = "earlier"
 """The part that `append_together` waits for: the one that takes the last locks before those of the clients."""
 
