@@ -12,7 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from battcrm.cli.operator_desk import AsJson, Desk, Tenant, at_desk, id_of, id_or_number, plain, print_json
-from battcrm.services.clients_views import Conflict, MergeLine, MergePlan, Person, TwinLine, UnmergePlan
+from battcrm.kit.errors import Invalid
+from battcrm.services.clients_views import Conflict, MergeLine, MergePlan, Person, TwinLine, UnmergePlan, VipLine
 
 Apply = Annotated[bool, typer.Option("--apply", help="Do it; without it only the preview is shown.")]
 _KINDS = {
@@ -27,6 +28,7 @@ _CONFLICTS = {
     "same_device_twice": "одно устройство в двух обращениях / one device in two appeals",
     "do_not_contact": "просил не писать / asked not to be contacted",
     "blocked": "заблокирован / blocked",
+    "vip": "важный клиент / VIP",
     "turn_running": "бот сейчас отвечает / an answer is being made",
     "messages_on_their_way": "сообщений в пути / messages on their way",
     "moved_on_since": "с тех пор перенесено дальше / moved on since",
@@ -43,6 +45,7 @@ def register(app: typer.Typer) -> None:
     app.command("unmerge")(unmerge)
     app.command("merges")(merges)
     app.command("twins")(twins)
+    app.command("vip")(vip)
 
 
 def merge(
@@ -139,6 +142,47 @@ def twins(tenant: Tenant = "", as_json: AsJson = False) -> None:
         table.add_row(_side(row.survivor, row.survivor_appeal, row.survivor_id),
                       _side(row.duplicate, row.duplicate_appeal, row.duplicate_id), why, f"{row.score:.0%}")  # fmt: skip
     Console().print(table if rows else "Двойников не видно / no twins.")
+
+
+def vip(
+    client: Annotated[
+        str, typer.Argument(help="Client: its id, or the number of one of its appeals; none = list.")
+    ] = "",
+    off: Annotated[bool, typer.Option("--off", help="Take the mark away.")] = False,
+    tenant: Tenant = "",
+    as_json: AsJson = False,
+) -> None:
+    """Mark a client as VIP (the setting response.vip says what that does), or list those that are."""
+    if not client:
+        if off:
+            raise Invalid("no client is named", field="client", remedy="its id, or the number of one of its appeals")
+        _vips(tenant, as_json=as_json)
+        return
+    which = id_or_number(client, "client")
+
+    async def work(desk: Desk) -> bool:
+        return await desk.clients.mark_vip(desk.tenant.tenant_id, which, vip=not off)
+
+    changed = at_desk(tenant, work)
+    if as_json:
+        print_json({"client": client, "vip": not off, "changed": changed})
+    else:
+        state = "обычный клиент / not VIP" if off else "важный клиент / VIP"
+        typer.echo(f"{client}: {state}{'' if changed else ' (и раньше / already)'}")
+
+
+def _vips(tenant: str, *, as_json: bool) -> None:
+    async def work(desk: Desk) -> Sequence[VipLine]:
+        return await desk.clients.vips(desk.tenant.tenant_id)
+
+    rows = at_desk(tenant, work)
+    if as_json:
+        print_json([plain(row) for row in rows])
+        return
+    table = Table("клиент", "последнее обращение", "id", title_justify="left")
+    for row in rows:
+        table.add_row(escape(row.name or "—"), f"№ {row.number}" if row.number else "—", str(row.client_id))
+    Console().print(table if rows else "Важных клиентов нет / no VIP clients.")
 
 
 def _side(name: str | None, number: int | None, client_id: UUID) -> str:

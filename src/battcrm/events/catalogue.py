@@ -185,6 +185,17 @@ class HandoverReminded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class AttentionAsked(Event):
+    """The bot has dealt with a turn that a person should know of; `reason` = vip. Who may speak did not change."""
+
+    TYPE: ClassVar[str] = "attention.asked"
+    appeal_id: UUID
+    dialog_id: UUID
+    turn_id: UUID
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class SuggestionMade(Event):
     """A draft waits for an operator."""
 
@@ -228,6 +239,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     AppealControlChanged,
     HandoverRequested,
     HandoverReminded,
+    AttentionAsked,
     SuggestionMade,
     RepairRecorded,
     PriceChanged,

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from battcrm.models.facts import Hypothesis, Reading
 from battcrm.models.outgoing import OutButton
+
+VIP_FLAG: Final = "vip"
+"""Among a plan's flags: operators are told of this turn of an important client."""
 
 
 class AppealStatus(StrEnum):
@@ -201,6 +204,7 @@ class ClientView:
     locale: str
     do_not_contact: bool
     open_orders: tuple[PastAppeal, ...] = ()
+    vip: bool = False
 
 
 @dataclass(frozen=True, slots=True)

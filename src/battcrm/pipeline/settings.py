@@ -26,7 +26,9 @@ class DialogSettings(Section):
         4 * 3600.0, ge=0, description="working time after which such a client is told and the bot returns; 0 = never"
     )
     untaken_keeps: frozenset[str] = Field(
-        frozenset({"warranty", "post_service", "legal", "personal_data_request", "negative_tone", "tenant_rule"}),
+        frozenset(
+            {"warranty", "post_service", "legal", "personal_data_request", "negative_tone", "tenant_rule", "vip"}
+        ),
         description="reasons of a handover that only a person may deal with: the client is told, the bot stays silent",
     )
     abandoned_days: int = Field(14, ge=1, le=365, description="days without a word after which an episode is abandoned")

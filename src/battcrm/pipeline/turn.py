@@ -231,6 +231,7 @@ class TurnEngine:
                 turn.locale,
                 turn.do_not_contact,
                 tuple(p for p in graph.history if p.status not in ("done", "refused", "lost")),
+                turn.vip,
             ),
             channel=self._layers.channel_view(dialog.channel_id, dialog.channel_kind, dialog.type),
             messages=turn.messages,

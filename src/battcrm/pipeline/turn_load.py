@@ -21,7 +21,7 @@ _BEFORE: Final = 24
 _FRESH: Final = 200
 
 _DIALOGS: Final = """
-SELECT c.tenant_id, c.client_id, c.display_name, c.locale, c.do_not_contact, c.merged_into, c.created_at,
+SELECT c.tenant_id, c.client_id, c.display_name, c.locale, c.do_not_contact, c.vip, c.merged_into, c.created_at,
        d.dialog_id, d.channel_id, ch.kind AS channel_kind, d.external_chat_id, d.type, d.identity_id, d.version,
        d.last_seq, d.answered_seq, d.due_at, d.window_expires_at, d.human_until
 FROM unnest($1::uuid[], $2::uuid[]) AS k(tenant_id, client_id)
@@ -162,6 +162,7 @@ def _turn_input(
         appeals=tuple(appeals),
         tenancy=tenancy,
         due_since=row["due_at"],
+        vip=row["vip"],
     )
 
 

@@ -63,6 +63,7 @@ class TurnInput:
     appeals: tuple[AppealView, ...]
     tenancy: Tenancy
     due_since: datetime | None = None
+    vip: bool = False
 
 
 @dataclass(frozen=True, slots=True)

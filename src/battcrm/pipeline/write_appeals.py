@@ -13,6 +13,7 @@ from battcrm.events.catalogue import (
     AppealCreated,
     AppealStageChanged,
     AppealUpdated,
+    AttentionAsked,
     Event,
     HandoverRequested,
 )
@@ -20,7 +21,7 @@ from battcrm.infra.postgres import Connection, columns
 from battcrm.infra.together import Executes
 from battcrm.kit.ids import IdFactory
 from battcrm.models.facts import Fact, Hypothesis
-from battcrm.models.situation import Action, AppealStatus, Control
+from battcrm.models.situation import VIP_FLAG, Action, AppealStatus, Control
 from battcrm.pipeline.knowledge import changed_facts, to_json
 from battcrm.pipeline.outcomes import end_by_bot, take_back
 from battcrm.pipeline.turn_types import AppealChange, Branch, TurnOutcome
@@ -200,6 +201,8 @@ def _events_of(outcome: TurnOutcome, branch: Branch, change: AppealChange, versi
         yield HandoverRequested(
             tenant, client, appeal, outcome.input.dialog.dialog_id, outcome.turn_id, handover.reason
         )
+    elif VIP_FLAG in branch.plan.flags:
+        yield AttentionAsked(tenant, client, appeal, outcome.input.dialog.dialog_id, outcome.turn_id, VIP_FLAG)
 
 
 async def episodes(writes: Executes, outcomes: Sequence[TurnOutcome], now: datetime) -> None:

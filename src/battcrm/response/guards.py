@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Final
 
 from battcrm.models.facts import AppealType
-from battcrm.models.situation import Action, AppealStatus, Control, Plan, TurnMessage
+from battcrm.models.situation import VIP_FLAG, Action, AppealStatus, Control, Plan, TurnMessage
 from battcrm.response.case import Case
 from battcrm.response.loops import is_auto_reply, is_looping
 from battcrm.response.reasons import Reason, Rejection
-from battcrm.response.settings import Mode, OperatorRule
+from battcrm.response.settings import Mode, OperatorRule, Vip
 from battcrm.response.wording import ANGRY, CALL, LEGAL, PERSONAL_DATA
 
 Guard = Callable[[Case], Plan | None]
@@ -160,6 +160,16 @@ def _complained_before(case: Case) -> bool:
     return before is not None and before.value == AppealType.WARRANTY
 
 
+def important(case: Case) -> Plan | None:
+    """A client whom the shop has marked: a person answers, or is told that the bot did."""
+    if not case.situation.client.vip or case.settings.vip is Vip.SAME:
+        return None
+    if case.settings.vip is Vip.HAND_OVER:
+        return case.operator(Reason.VIP)
+    case.flag(VIP_FLAG)
+    return None
+
+
 def media(case: Case) -> Plan | None:
     """A picture or a voice message that no text explains."""
     if not case.fresh or case.text.strip() or case.learned:
@@ -203,8 +213,8 @@ def off_topic(case: Case) -> Plan | None:
 
 
 GUARDS: Final[tuple[Guard, ...]] = (
-    may_be_here, stop_words, control, abuse, courtesy, circles, resting, operator_words, complaints, media,
-    tenant_rules, off_topic,
+    may_be_here, stop_words, control, abuse, courtesy, circles, resting, operator_words, complaints, important,
+    media, tenant_rules, off_topic,
 )  # fmt: skip
 
 

@@ -59,6 +59,7 @@ class Reason(StrEnum):
     PHOTO = "photo_of_unknown_damage"
     VOICE = "voice_without_transcript"
     TENANT_RULE = "tenant_rule"
+    VIP = "vip"
     MODEL_FAILED = "model_failed"
     ROUTING_UNCLEAR = "routing_unclear"
     STATUS_UNKNOWN = "status_unknown"

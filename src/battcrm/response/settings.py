@@ -24,6 +24,14 @@ class Mode(StrEnum):
     OFF = "off"
 
 
+class Vip(StrEnum):
+    """What a message of a client marked as VIP comes to."""
+
+    HAND_OVER = "hand_over"
+    TELL = "tell"
+    SAME = "same"
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -115,6 +123,10 @@ class ResponseSettings(Section):
     hours: Hours = Hours()
     shop: Shop = Shop()
     operator_rules: tuple[OperatorRule, ...] = Field(default=(), max_length=50)
+    vip: Vip = Field(
+        default=Vip.HAND_OVER,
+        description="a VIP client: handed over at once, answered while operators are told, or treated as everybody",
+    )
     max_questions: int = Field(default=3, ge=0, le=10)
     max_options: int = Field(default=6, ge=2, le=9)
     max_misunderstood: int = Field(default=2, ge=1, le=10)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
+from battcrm.events.catalogue import ClientUpdated
 from battcrm.events.outbox import append
 from battcrm.infra.postgres import Connection
 from battcrm.kit.errors import BattError, Conflict, Invalid
@@ -17,6 +18,7 @@ from battcrm.services.clients_views import (
     MergeLine,
     MergePlan,
     UnmergePlan,
+    VipLine,
     conflicts_of,
     merge_line,
     moves_of,
@@ -77,6 +79,31 @@ class Clients(Desk):
         """Merges, the newest first."""
         async with self._connection() as connection:
             return [merge_line(row) for row in await connection.fetch(sql.MERGES, tenant_id, limit, client)]
+
+    async def mark_vip(self, tenant_id: UUID, which: UUID | int, *, vip: bool) -> bool:
+        """Mark a client as VIP, or take the mark away; False if nothing changed. A merged client means its survivor.
+
+        A running turn is superseded: it starts again and knows of the mark.
+        """
+        named = await self.client_of(tenant_id, which)
+        async with self._connection() as connection, connection.transaction():
+            row = await connection.fetchrow(sql.FIND, tenant_id, named)
+            client_id = (row["merged_into"] if row else None) or named
+            dialogs = [r["dialog_id"] for r in await connection.fetch(sql.LOCK_DIALOGS, tenant_id, [client_id])]
+            version = await connection.fetchval(sql.MARK_VIP, tenant_id, client_id, vip)
+            if version is None:
+                return False
+            await connection.execute(sql.NOTICE, tenant_id, dialogs)
+            await self._note(connection, tenant_id, client_id, "mark", BY_HAND, {"vip": vip})
+            await append(connection, [ClientUpdated(tenant_id, client_id, version)], self._ids, self._clock.now())
+        self._wake(WAKE_RELAY)
+        return True
+
+    async def vips(self, tenant_id: UUID, *, limit: int = 200) -> Sequence[VipLine]:
+        """Clients marked as VIP."""
+        async with self._connection() as connection:
+            rows = await connection.fetch(sql.VIPS, tenant_id, limit)
+            return [VipLine(r["client_id"], r["display_name"], r["number"]) for r in rows]
 
     async def _merge(
         self, tenant_id: UUID, survivor: UUID | int, duplicate: UUID | int, reason: str, *, do: bool

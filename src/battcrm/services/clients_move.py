@@ -65,11 +65,12 @@ def plan_moved(locked: Locked, kept: UUID, gone: UUID) -> Moved:
     """What merging moves. The survivor keeps its name; an opt-out of either holds for both."""
     had = {p["phone"]: p["verified"] for p in locked.of(locked.phones, kept)}
     before, other = locked.clients[kept], locked.clients[gone]
-    survivor = {name: before[name] for name in ("display_name", "do_not_contact", "blocked")}
+    survivor = {name: before[name] for name in ("display_name", "do_not_contact", "blocked", "vip")}
     became = {
         "display_name": before["display_name"] or other["display_name"],
         "do_not_contact": before["do_not_contact"] or other["do_not_contact"],
         "blocked": before["blocked"] or other["blocked"],
+        "vip": before["vip"] or other["vip"],
     }
     return Moved(
         identities=[i["identity_id"] for i in locked.of(locked.identities, gone)],
@@ -157,15 +158,14 @@ async def _return_phones(connection: Connection, tenant_id: UUID, moved: Moved, 
 
 def _undone(now: Any, moved: Moved) -> dict[str, Any]:
     """The survivor's own values again, where nobody changed them since the merge."""
-    return {
+    return {"vip": now["vip"]} | {
         name: moved.survivor.get(name) if now[name] == became else now[name] for name, became in moved.became.items()
     }
 
 
 async def _change(connection: Connection, tenant_id: UUID, client_id: UUID, values: Mapping[str, Any]) -> int:
-    version: int = await connection.fetchval(
-        sql.CHANGE, tenant_id, client_id, values["display_name"], values["do_not_contact"], values["blocked"]
-    )
+    new = [values[name] for name in ("display_name", "do_not_contact", "blocked", "vip")]
+    version: int = await connection.fetchval(sql.CHANGE, tenant_id, client_id, *new)
     return version
 
 

@@ -20,7 +20,7 @@ SELECT appeal_id, client_id, number, dialog_id, status, control, closed_at, bran
 WHERE tenant_id = $1 AND client_id = ANY($2::uuid[]) ORDER BY appeal_id FOR UPDATE
 """
 LOCK_CLIENTS: Final = """
-SELECT client_id, display_name, locale, do_not_contact, blocked, merged_into, version, created_at FROM client
+SELECT client_id, display_name, locale, do_not_contact, blocked, vip, merged_into, version, created_at FROM client
 WHERE tenant_id = $1 AND client_id = ANY($2::uuid[]) ORDER BY client_id FOR UPDATE
 """
 IDENTITIES: Final = """
@@ -82,8 +82,17 @@ UPDATE client SET merged_into = $3, version = version + 1 WHERE tenant_id = $1 A
 RETURNING client_id, version
 """
 CHANGE: Final = """
-UPDATE client SET display_name = $3, do_not_contact = $4, blocked = $5, version = version + 1
+UPDATE client SET display_name = $3, do_not_contact = $4, blocked = $5, vip = $6, version = version + 1
 WHERE tenant_id = $1 AND client_id = $2 RETURNING version
+"""
+MARK_VIP: Final = """
+UPDATE client SET vip = $3, version = version + 1
+WHERE tenant_id = $1 AND client_id = $2 AND merged_into IS NULL AND vip <> $3 RETURNING version
+"""
+VIPS: Final = """
+SELECT c.client_id, c.display_name,
+       (SELECT max(a.number) FROM appeal a WHERE a.tenant_id = c.tenant_id AND a.client_id = c.client_id) AS number
+FROM client c WHERE c.tenant_id = $1 AND c.vip AND c.merged_into IS NULL ORDER BY c.display_name, c.client_id LIMIT $2
 """
 NOTICE: Final = "UPDATE dialog SET version = version + 1 WHERE tenant_id = $1 AND dialog_id = ANY($2::uuid[])"
 # Due is the least over the dialogs a client has now. The leases stay: a running turn finds out when it commits.

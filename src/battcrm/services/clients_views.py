@@ -89,6 +89,15 @@ class TwinLine:
 
 
 @dataclass(frozen=True, slots=True)
+class VipLine:
+    """A client marked as VIP, with the newest of its appeals."""
+
+    client_id: UUID
+    name: str | None
+    number: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Locked:
     """Both clients and all that is theirs, under lock."""
 
@@ -149,7 +158,7 @@ def conflicts_of(locked: Locked, survivor: UUID, duplicate: UUID, now: datetime)
     kinds = [{i["channel_id"]: i["kind"] for i in locked.of(locked.identities, side)} for side in (survivor, duplicate)]
     found += [Conflict("two_accounts_in_one_channel", kinds[0][c]) for c in kinds[0] if c in kinds[1]]
     found += _same_devices(locked, survivor, duplicate)
-    for flag in ("do_not_contact", "blocked"):
+    for flag in ("do_not_contact", "blocked", "vip"):
         if a[flag] != b[flag]:
             found.append(Conflict(flag, "one of them; it will hold for both"))
     if any(w["lease_until"] is not None and w["lease_until"] > now for w in locked.works):

@@ -57,6 +57,7 @@ REASONS: Final[_Names] = {
     "photo_of_unknown_damage": ("фото неизвестной поломки", "photo of unknown damage"),
     "voice_without_transcript": ("голосовое без расшифровки", "voice without a transcript"),
     "tenant_rule": ("правило мастерской", "a rule of the shop"),
+    "vip": ("важный клиент", "an important client"),
     "model_failed": ("модель не ответила", "the model failed"),
     "routing_unclear": ("неясно, о чём речь", "unclear what it is about"),
     "status_unknown": ("статус неизвестен", "the state is unknown"),
@@ -168,6 +169,7 @@ ACTIONS: Final[_Names] = {
     "draft_rejected": ("черновик отклонён", "the draft was rejected"),
     "merge": ("клиенты объединены", "clients were merged"),
     "unmerge": ("клиенты разделены", "clients were separated"),
+    "mark": ("отметка клиента изменена", "the client's mark was changed"),
     "return": ("бот вернулся", "the bot returned"),
     "notice": ("клиенту сказано, что ждать", "the client was told to wait"),
 }

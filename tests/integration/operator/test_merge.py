@@ -16,7 +16,7 @@ from tests.integration.operator.conftest import Shop
 
 ONE, TWO, THREE = "visitor-1", "visitor-2", "visitor-3"
 _EVERYTHING = {
-    "client": "SELECT client_id, display_name, do_not_contact, blocked, merged_into FROM client WHERE tenant_id = $1",
+    "client": "SELECT client_id, display_name, do_not_contact, blocked, vip, merged_into FROM client WHERE tenant_id = $1",
     "identity": "SELECT identity_id, client_id FROM identity WHERE tenant_id = $1",
     "phone": "SELECT client_id, phone, verified, source, created_at FROM client_phone WHERE tenant_id = $1",
     "appeal": "SELECT appeal_id, client_id, dialog_id, status, control FROM appeal WHERE tenant_id = $1",
@@ -52,7 +52,7 @@ async def _two(shop: Shop) -> tuple[UUID, UUID]:
     await shop.runtime.pool.execute(_INTENT, shop.tenant_id, uuid4(), gone, now)
     await shop.runtime.pool.execute(_REPAIR, shop.tenant_id, uuid4(), gone, now)
     await shop.runtime.pool.execute(
-        "UPDATE client SET do_not_contact = true WHERE tenant_id = $1 AND client_id = $2", shop.tenant_id, gone
+        "UPDATE client SET do_not_contact = true, vip = true WHERE tenant_id = $1 AND client_id = $2", shop.tenant_id, gone
     )
     return kept, gone
 

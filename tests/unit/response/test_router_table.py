@@ -113,6 +113,9 @@ CASES = [
          tenant(operator_rules=[{"name": "liquid", "words": ["залил"]}])),
     case("tenant's rule does not hold", situation("цена?", FULL, quotes=(quote(),)), AUTO, Reason.QUOTE,
          tenant(operator_rules=[{"name": "liquid", "words": ["залил"], "brands": ["Apple"]}])),
+    case("important client", situation("цена?", FULL, quotes=(quote(),), client={"vip": True}), OPERATOR, Reason.VIP),
+    case("important client whom the bot may answer", situation("цена?", FULL, quotes=(quote(),), client={"vip": True}), AUTO,
+         Reason.QUOTE, tenant(vip="tell")),
     case("above the price limit", situation("цена?", FULL, quotes=(quote(),)), OPERATOR, Reason.PRICE_OUTSIDE,
          tenant(quote={"max_amount": 459_999})),
     # collecting

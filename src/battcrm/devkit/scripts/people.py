@@ -58,7 +58,7 @@ class Operator(BaseModel):
 
     do: Literal[
         "take", "reply", "return", "pause", "off", "done", "lost", "spam",
-        "correct", "accept", "edit", "reject", "merge", "unmerge",
+        "correct", "accept", "edit", "reject", "merge", "unmerge", "vip", "not_vip",
     ]  # fmt: skip
     text: str = ""
     appeal: int | None = None
@@ -119,6 +119,8 @@ async def _do(pool: Pool, stage: Stage, wish: Operator, named: Mapping[str, Plac
         )
     elif wish.do in ("accept", "edit", "reject"):
         await _decide(pool, stage, wish)
+    elif wish.do in ("vip", "not_vip"):
+        await stage.clients.mark_vip(stage.tenant_id, number, vip=wish.do == "vip")
     elif wish.do == "merge":
         await stage.clients.merge(stage.tenant_id, wish.into or 0, number)
     elif wish.do == "unmerge":

@@ -25,6 +25,7 @@ class Client(Base):
     locale: Mapped[str] = mapped_column(server_default="ru")
     do_not_contact: Mapped[bool] = mapped_column(server_default=text("false"))
     blocked: Mapped[bool] = mapped_column(server_default=text("false"))
+    vip: Mapped[bool] = mapped_column(server_default=text("false"))
     merged_into: Mapped[UUID | None]
     version: Mapped[int] = mapped_column(server_default=text("1"))
     created_at: Mapped[datetime]
