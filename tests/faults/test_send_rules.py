@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from typing import Any
 
+import asyncpg
 import pytest
 
 from battcrm.devkit.faults.bench import Bench, bench
@@ -181,6 +183,40 @@ async def test_a_long_send_keeps_its_row(world: Bench) -> None:
     world.messenger.release()
     await world.quiesce()
     assert await outgoing(world) == ["sent"]
+
+
+async def test_outcomes_lock_clients_after_messages(world: Bench) -> None:
+    """A status changes the same message and then speaks of the client: held the other way round, both would wait."""
+    await decided(world, "hello")
+    worker = world.roles["out-1"].worker
+    (claim,) = await worker._queue.claim(1, lease=90.0, extra=([],))
+    assert list(await worker._store.start_sending([claim], lease=90.0)) == [True]
+    async with world.pool.acquire() as processor, processor.transaction():
+        pid = await processor.fetchval("SELECT pg_backend_pid()")
+        await processor.execute("SELECT 1 FROM message WHERE direction = 'out' FOR UPDATE /* all tenants: one row */")
+        outcome = Outcome(claim, OutState.SENT, sent=Sent("out-1"))
+        task = asyncio.ensure_future(worker._store.settle([outcome]))
+        await eventually(partial(world.pool.fetchval, WAITS_FOR, pid), what="an outcome that waits", timeout=30)
+        await processor.execute("SELECT 1 FROM client FOR NO KEY UPDATE NOWAIT /* all tenants: one row */")
+    await task
+    assert await outgoing(world) == ["sent"]
+
+
+async def test_a_row_whose_start_was_refused_does_not_wait_for_its_lease(world: Bench) -> None:
+    """A deadlock had no effect: half a second later the row is taken again."""
+    await decided(world, "hello")
+    worker = world.roles["out-1"].worker
+
+    async def refused(claims: Any) -> Any:
+        raise asyncpg.DeadlockDetectedError("deadlock detected")
+
+    worker._starts._flush, flush = refused, worker._starts._flush
+    await world.step("out-1")
+    assert (answers(world), await outgoing(world)) == ([], ["pending"])
+    worker._starts._flush = flush
+    world.move_clock(1)
+    await world.step("out-1")
+    assert (answers(world), await outgoing(world)) == (["1|0|hello"], ["sent"])
 
 
 async def test_outcomes_and_echoes_lock_chats_in_one_order(world: Bench) -> None:

@@ -52,13 +52,17 @@ FROM earlier e
 JOIN unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[]) AS n(outgoing_id, token, external_id, platform_seq)
   USING (outgoing_id, token)
 WHERE m.tenant_id = e.tenant_id AND m.message_id = e.message_id
+RETURNING m.message_id
 """
 _GONE: Final = """
 UPDATE identity i SET reachable = false
 FROM earlier e JOIN unnest($1::uuid[], $2::bigint[]) AS n(outgoing_id, token) USING (outgoing_id, token)
 JOIN dialog d ON d.tenant_id = e.tenant_id AND d.dialog_id = e.dialog_id
 WHERE i.tenant_id = d.tenant_id AND i.identity_id = d.identity_id
+RETURNING i.identity_id
 """
+# Clients are locked after messages and identities, as everywhere (docs/adr/0001): the processor changes those too, and no
+# dialog's lock keeps it apart from here.
 # Whose chat it is is known only now: a merge may have given it to another client since the row was claimed.
 _EVENTS: Final = """
 WITH told AS MATERIALIZED (
@@ -70,6 +74,7 @@ WITH told AS MATERIALIZED (
   JOIN identity i ON i.tenant_id = d.tenant_id AND i.identity_id = d.identity_id
 ), locked AS MATERIALIZED (
   SELECT c.client_id FROM client c WHERE (c.tenant_id, c.client_id) IN (SELECT t.tenant_id, t.client_id FROM told t)
+    AND (SELECT count(*) FROM worded) + (SELECT count(*) FROM gone) >= 0
   ORDER BY c.tenant_id, c.client_id FOR NO KEY UPDATE
 )
 INSERT INTO outbox (tenant_id, event_id, bucket, type, version, key, data, occurred_at)
@@ -143,8 +148,8 @@ class SendStore:
         gone = [key for key, o in zip(keys, final, strict=True) if o.gone]
         writes = Together()
         writes.part(EARLIER, _SETTLE, *columns(rows, 7), now)
-        await writes.execute(_MESSAGES, *columns(places, 4))
-        await writes.execute(_GONE, *columns(gone, 2))
+        writes.part("worded", _MESSAGES, *columns(places, 4))
+        writes.part("gone", _GONE, *columns(gone, 2))
         await writes.execute(_EVENTS, *columns([self._event_row(o) for o in final], 7), now)
         freed = await writes.send(self._pool, _FREED)
         return [freed[0]["freed"]] * len(outcomes)

@@ -17,7 +17,7 @@ from battcrm.infra.batcher import Batcher
 from battcrm.infra.circuit import Circuit, CircuitOpen
 from battcrm.infra.due import ALL_BUCKETS, OUTGOING, Claim, DueQueue
 from battcrm.infra.health import HEALTH
-from battcrm.infra.postgres import UNAVAILABLE, Pool
+from battcrm.infra.postgres import UNAVAILABLE, Pool, is_cut
 from battcrm.infra.telemetry import METRICS
 from battcrm.infra.tracing import TRACING
 from battcrm.infra.wake import Wakeups
@@ -154,6 +154,7 @@ class OutWorker:
             await self._deliver(claim)
         except UNAVAILABLE as error:
             log.warning("send.database", outgoing_id=str(claim.key), error=type(error).__name__)
+            await self._give_back(claim, error)
         except Exception:  # bytes may have left: the outcome is unknown, never silence
             log.exception("send.failed", outgoing_id=str(claim.key), channel_id=str(channel))
             await self._end(Outcome(claim, OutState.UNKNOWN, code="internal_error"))
@@ -165,6 +166,15 @@ class OutWorker:
             if not self._running[channel]:
                 del self._running[channel]
             self._slot_free.set()
+
+    async def _give_back(self, claim: Claim, error: BaseException) -> None:
+        """A statement that was refused had no effect: the row need not wait for the end of its lease."""
+        if is_cut(error):
+            return
+        try:
+            await self._queue.retry(claim, self._later(_PATIENCE / 2), type(error).__name__)
+        except UNAVAILABLE:
+            return
 
     async def _deliver(self, claim: Claim) -> None:
         row = claim.row

@@ -20,6 +20,8 @@ TOGETHER = {
     "1::bigint AS seq, ''::text AS state, NULL::uuid AS message_id",
     "moved": "SELECT NULL::uuid AS tenant_id, NULL::uuid AS dialog_id, NULL::uuid AS identity_id, "
     "NULL::timestamptz AS due_at",
+    "worded": "SELECT NULL::uuid AS message_id",
+    "gone": "SELECT NULL::uuid AS identity_id",
     "queued": "SELECT NULL::uuid AS outgoing_id",
 }
 
