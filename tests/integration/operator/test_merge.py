@@ -52,7 +52,9 @@ async def _two(shop: Shop) -> tuple[UUID, UUID]:
     await shop.runtime.pool.execute(_INTENT, shop.tenant_id, uuid4(), gone, now)
     await shop.runtime.pool.execute(_REPAIR, shop.tenant_id, uuid4(), gone, now)
     await shop.runtime.pool.execute(
-        "UPDATE client SET do_not_contact = true, vip = true WHERE tenant_id = $1 AND client_id = $2", shop.tenant_id, gone
+        "UPDATE client SET do_not_contact = true, vip = true WHERE tenant_id = $1 AND client_id = $2",
+        shop.tenant_id,
+        gone,
     )
     return kept, gone
 
