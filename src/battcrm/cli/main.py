@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
-from battcrm.kit.errors import BattError, Invalid
+from battcrm.kit.errors import BattError, Conflict, Invalid
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -106,11 +106,10 @@ def main() -> None:
     """Entry point. Exit 0 = done, 1 = it failed, 2 = bad usage or configuration; messages go to standard error."""
     try:
         get_command(app)(prog_name="battcrm")
-    except Invalid as error:
-        typer.echo(f"error: {error.text}", err=True)
-        if error.remedy:
-            typer.echo(f"remedy: {error.remedy}", err=True)
-        sys.exit(EXIT_USAGE)
+    except (Invalid, Conflict) as error:
+        said = (("error", error.text), ("field", error.field), ("remedy", error.remedy))
+        typer.echo("\n".join(f"{name}: {text}" for name, text in said if text), err=True)
+        sys.exit(EXIT_USAGE if isinstance(error, Invalid) else EXIT_FAILED)
     except BattError as error:
         typer.echo(f"error: {error.text}", err=True)
         sys.exit(EXIT_FAILED)

@@ -23,7 +23,7 @@ _DONE = {"accepted": "отправляется", "edited": "отправляет
 
 @app.command("list")
 def list_(
-    appeal: Annotated[int | None, typer.Option(help="Only those of one appeal.")] = None,
+    appeal: Annotated[int | None, typer.Option(min=1, max=2**63 - 1, help="Only those of one appeal.")] = None,
     tenant: Tenant = "",
     as_json: AsJson = False,
 ) -> None:

@@ -33,7 +33,12 @@ class AuthExpired(BattError):
 
 
 class Conflict(BattError):
-    """The state changed under us; the caller re-reads and decides again."""
+    """The state changed under us; the caller re-reads and decides again. May name the field and how to go on."""
+
+    def __init__(self, text: str, *, field: str = "", remedy: str = "", code: str = "") -> None:
+        super().__init__(text, code=code)
+        self.field = field
+        self.remedy = remedy
 
 
 class Invalid(BattError):

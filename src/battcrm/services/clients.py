@@ -40,15 +40,15 @@ class Clients(Desk):
     cannot be meant, Conflict when it was merged meanwhile, Transient.
     """
 
-    async def client_of(self, tenant_id: UUID, which: UUID | int) -> UUID:
+    async def client_of(self, tenant_id: UUID, which: UUID | int, *, field: str = "client") -> UUID:
         """The client's id, itself even if it was merged."""
         async with self._connection() as connection:
             if isinstance(which, int):
                 found: UUID | None = await connection.fetchval(sql.FIND_BY_NUMBER, tenant_id, which)
-                said, field = f"there is no appeal {which}", "appeal"
+                said = f"there is no appeal {which}"
             else:
                 row = await connection.fetchrow(sql.FIND, tenant_id, which)
-                found, said, field = row["client_id"] if row else None, f"there is no client {which}", "client"
+                found, said = row["client_id"] if row else None, f"there is no client {which}"
         if found is None:
             raise Invalid(said, field=field, remedy="`battcrm operator twins` and `operator show` name clients")
         return found
@@ -108,7 +108,8 @@ class Clients(Desk):
     async def _merge(
         self, tenant_id: UUID, survivor: UUID | int, duplicate: UUID | int, reason: str, *, do: bool
     ) -> MergePlan:
-        kept, gone = await self.client_of(tenant_id, survivor), await self.client_of(tenant_id, duplicate)
+        kept = await self.client_of(tenant_id, survivor, field="into")
+        gone = await self.client_of(tenant_id, duplicate, field="duplicate")
         if kept == gone:
             raise Invalid("both are the same client", field="into", remedy="name two different clients")
         plan: MergePlan | None = None
@@ -165,7 +166,10 @@ class Clients(Desk):
     async def _not_merged_on(self, connection: Connection, tenant_id: UUID, locked: Locked, kept: UUID) -> None:
         if locked.clients[kept]["merged_into"] is not None:
             later = await connection.fetchval(sql.LATER, tenant_id, kept)
-            raise Conflict(f"the survivor was merged itself since: take back merge {later} first", code="merged_since")
+            raise Conflict(
+                "the survivor was merged itself since", field="merge", remedy=f"take back merge {later} first",
+                code="merged_since",
+            )  # fmt: skip
 
     async def _note(
         self, connection: Connection, tenant_id: UUID, client_id: UUID, action: str, reason: str, inputs: dict[str, Any]
@@ -197,7 +201,10 @@ def _both_whole(locked: Locked, kept: UUID, gone: UUID) -> None:
             raise Invalid(f"there is no client {client_id}", field=field, remedy="`battcrm operator twins`")
         if row["merged_into"] is not None:
             raise Conflict(
-                f"client {client_id} is merged into {row['merged_into']} already: name that one", code="merged_already"
+                f"client {client_id} is merged into {row['merged_into']} already",
+                field=field,
+                remedy="name that one",
+                code="merged_already",
             )
 
 
@@ -205,7 +212,10 @@ def _undoable(merge: Any, which: UUID) -> Any:
     if merge is None:
         raise Invalid(f"there is no merge {which}", field="merge", remedy="`battcrm operator merges` lists them")
     if merge["undone_at"] is not None:
-        raise Conflict("this merge was taken back already", code="undone_already")
+        raise Conflict(
+            "this merge was taken back already", field="merge", remedy="`battcrm operator merges` shows those that hold",
+            code="undone_already",
+        )  # fmt: skip
     return merge
 
 

@@ -52,9 +52,13 @@ class Operators(Desk):
         now = self._clock.now()
         async with self._acting(tenant_id, number) as (connection, appeal, dialog):
             if appeal["closed_at"] is not None:
-                raise Conflict(f"appeal {number} is closed ({appeal['status']})", code="appeal_closed")
+                raise closed(number, appeal["status"])
             if appeal["control"] == "off":
-                raise Conflict(f"the bot is switched off in appeal {number}: nobody has to take it", code="bot_off")
+                raise Conflict(
+                    f"the bot is switched off in appeal {number}: nobody has to take it",
+                    field="number", remedy=f"`reply {number}` says something, `return {number}` lets the bot speak",
+                    code="bot_off",
+                )  # fmt: skip
             events = await self._take(connection, tenant_id, dialog["dialog_id"], now, keep=keep, spoke=False)
             await connection.execute(sql.NOTICE, tenant_id, dialog["dialog_id"])
             await append(connection, events, self._ids, now)
@@ -76,7 +80,7 @@ class Operators(Desk):
         now = self._clock.now()
         async with self._acting(tenant_id, number) as (connection, appeal, dialog):
             if appeal["closed_at"] is not None:
-                raise Conflict(f"appeal {number} is closed ({appeal['status']})", code="appeal_closed")
+                raise closed(number, appeal["status"])
             scope = dialog["dialog_id"]
             events = await hold(connection, tenant_id, scope, appeal, self._ids, now, until=until)
             await connection.execute(sql.NOTICE, tenant_id, scope)
@@ -89,7 +93,7 @@ class Operators(Desk):
         now = self._clock.now()
         async with self._acting(tenant_id, number) as (connection, appeal, dialog):
             if not dialog["reachable"]:
-                raise Conflict("the client has blocked the channel", code="unreachable")
+                raise unreachable()
             events = await self._take(connection, tenant_id, dialog["dialog_id"], now)
             outgoing_id = await self._say(connection, tenant_id, appeal["appeal_id"], dialog, said, now)
             await append(connection, events, self._ids, now)
@@ -116,7 +120,7 @@ class Operators(Desk):
             key = (tenant_id, appeal["appeal_id"])
             before = await connection.fetchrow(sql.LOCK_APPEAL, *key)
             if before is None or before["closed_at"] is not None:
-                raise Conflict(f"appeal {number} is closed already", code="appeal_closed")
+                raise closed(number, appeal["status"])
             version: int = await connection.fetchval(sql.CLOSE, *key, outcome.value, now)
             await end_by_person(connection, tenant_id, appeal["episode_id"], now)
             await connection.execute(sql.NOTICE, tenant_id, dialog["dialog_id"])
@@ -161,6 +165,18 @@ class Operators(Desk):
         await connection.execute(sql.MESSAGE, tenant_id, message_id, *place, text, appeal_id, outgoing_id, now)
         await connection.execute(sql.ANSWERED, tenant_id, scope)
         return outgoing_id
+
+
+def closed(number: int, status: str) -> Conflict:
+    """The refusal of an act that only an open appeal allows."""
+    remedy = "`reply` still reaches the client; their next words open it again, or another"
+    return Conflict(f"appeal {number} is closed ({status})", field="number", remedy=remedy, code="appeal_closed")
+
+
+def unreachable() -> Conflict:
+    """The refusal to write to somebody who cannot be written to."""
+    remedy = "phone them, or write in another channel of theirs"
+    return Conflict("the client has blocked the channel", field="number", remedy=remedy, code="unreachable")
 
 
 def speakable(text: str) -> str:

@@ -192,7 +192,10 @@ class Corrections(Desk):
         if len(numbers) == 2 and number == numbers[1]:
             raise Invalid(f"the messages are in appeal {number} already", field="to", remedy="another number, or new")
         if rows[number]["client_id"] != work.client_id:
-            raise Conflict(f"the client of appeal {number} was merged just now", code="merged_meanwhile")
+            raise Conflict(
+                f"the client of appeal {number} was merged just now", field="number", remedy="look again and repeat",
+                code="merged_meanwhile",
+            )  # fmt: skip
         if any(row["client_id"] != work.client_id for row in rows.values()):
             raise Invalid(
                 f"appeal {to} belongs to another client", field="to",
@@ -222,8 +225,9 @@ class Corrections(Desk):
     def _check_message(work: _Work, source: _Side, row: Any) -> None:
         if row["direction"] == "in" and row["seq"] > work.answered[row["dialog_id"]]:
             raise Conflict(
-                f"message {row['seq']} is being answered: try again, or take the appeal first", code="not_answered"
-            )
+                f"message {row['seq']} is being answered", field="messages",
+                remedy="try again, or take the appeal first", code="not_answered",
+            )  # fmt: skip
         if row["appeal_id"] not in (None, source.id):
             raise Invalid(
                 f"message {row['seq']} belongs to appeal {row['number']}", field="messages",

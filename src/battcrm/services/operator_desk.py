@@ -21,6 +21,7 @@ WAKE_OUT: Final = "outgoing"
 WAKE_TURNS: Final = "turns"
 WAKE_RELAY: Final = "outbox"
 WAKE_WORK: Final = "due_work"
+_HIGHEST: Final = 2**63 - 1
 
 
 class Desk:
@@ -52,7 +53,7 @@ class Desk:
             yield connection, await self._find(connection, tenant_id, number), dialog
 
     async def _find(self, connection: Connection, tenant_id: UUID, number: int) -> Any:
-        row = await connection.fetchrow(sql.FIND, tenant_id, number)
+        row = await connection.fetchrow(sql.FIND, tenant_id, number) if 0 < number <= _HIGHEST else None
         if row is None:
             raise Invalid(
                 f"there is no appeal {number}", field="number", remedy="`battcrm operator list` shows those that wait"

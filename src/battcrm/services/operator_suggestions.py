@@ -13,12 +13,14 @@ from battcrm.events.outbox import append
 from battcrm.infra.postgres import Connection
 from battcrm.kit.errors import Conflict, Invalid
 from battcrm.kit.ids import bucket_of
+from battcrm.kit.text import storable
 from battcrm.models.situation import AppealStatus
 from battcrm.pipeline.control import lock_dialog
 from battcrm.services import operator_suggestions_sql as sql
-from battcrm.services.operator import speakable
+from battcrm.services.operator import speakable, unreachable
 from battcrm.services.operator_desk import WAKE_OUT, WAKE_RELAY, Desk
 
+MAX_NOTE: Final = 1000
 _EARLY: Final = frozenset({AppealStatus.NEW, AppealStatus.COLLECTING, AppealStatus.QUOTED})
 
 
@@ -72,10 +74,12 @@ class Suggestions(Desk):
 
     async def reject(self, tenant_id: UUID, which: UUID | int, note: str = "") -> Said:
         """The draft is not said. The client still waits for an answer."""
-        now = self._clock.now()
+        now, note = self._clock.now(), storable(note).strip()
+        if len(note) > MAX_NOTE:
+            raise Invalid(f"the note has {len(note)} characters", field="note", remedy=f"at most {MAX_NOTE}")
         async with self._connection() as connection, connection.transaction():
             dialog, draft = await self._lock(connection, tenant_id, which)
-            await self._decide(connection, tenant_id, dialog, draft, "rejected", now, note=note.strip() or None)
+            await self._decide(connection, tenant_id, dialog, draft, "rejected", now, note=note or None)
         return Said(draft["suggestion_id"], "rejected", ())
 
     async def _say(self, tenant_id: UUID, which: UUID | int, text: str | None, *, anyway: bool) -> Said:
@@ -100,32 +104,48 @@ class Suggestions(Desk):
         if found is None:
             raise Invalid(
                 f"there is no draft {which}" if key else f"appeal {which} has no open draft",
-                field="suggestion", remedy="`battcrm operator suggestions list` shows those that wait",
+                field="draft", remedy="`battcrm operator suggestions list` shows those that wait",
             )  # fmt: skip
         dialog = await lock_dialog(connection, tenant_id, found["dialog_id"])
         draft = await connection.fetchrow(sql.LOCK, tenant_id, found["suggestion_id"])
         if draft is None or draft["state"] != "open":
             state = "gone" if draft is None else draft["state"]
-            raise Conflict(f"this draft is {state} already", code="decided_already")
+            raise Conflict(
+                f"this draft is {state} already", field="draft", code="decided_already",
+                remedy="`battcrm operator suggestions list` shows those that wait",
+            )  # fmt: skip
         return dialog, draft
 
     async def _check(self, connection: Connection, tenant_id: UUID, dialog: Any, draft: Any, *, anyway: bool) -> None:
         if not dialog["reachable"]:
-            raise Conflict("the client has blocked the channel", code="unreachable")
+            raise unreachable()
         if draft["closed_at"] is not None:
-            raise Conflict("the appeal was closed meanwhile", code="appeal_closed")
+            raise Conflict(
+                "the appeal was closed meanwhile", field="draft", remedy="reject the draft", code="appeal_closed"
+            )
         place = (dialog["dialog_id"], draft["to_seq"], draft["from_seq"])
         since: Any = await connection.fetchrow(sql.SINCE, tenant_id, *place)
         if since["answered"]:
-            raise Conflict("a colleague has answered this client meanwhile; reject the draft", code="answered_already")
+            raise Conflict(
+                "a colleague has answered this client meanwhile", field="draft", remedy="reject the draft",
+                code="answered_already",
+            )  # fmt: skip
         if draft["control"] == "human" and not anyway:
-            raise Conflict("a colleague has taken this dialogue; say it with --anyway", code="taken")
+            raise Conflict(
+                "a colleague has taken this dialogue", field="draft", remedy="say it with --anyway", code="taken"
+            )
         if since["heard"] and not anyway:
             raise Conflict(
-                "the client has written since: a newer draft follows; say this one with --anyway", code="client_wrote"
+                "the client has written since: a newer draft follows",
+                field="draft",
+                remedy="say this one with --anyway",
+                code="client_wrote",
             )
         if not since["asked"] and not anyway:
-            raise Conflict("the client has deleted what this answers; say it with --anyway", code="deleted_meanwhile")
+            raise Conflict(
+                "the client has deleted what this answers", field="draft", remedy="say it with --anyway",
+                code="deleted_meanwhile",
+            )  # fmt: skip
 
     async def _queue(
         self, connection: Connection, tenant_id: UUID, dialog: Any, draft: Any, drafts: Sequence[Any], now: datetime

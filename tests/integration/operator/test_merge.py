@@ -69,7 +69,7 @@ async def test_a_preview_counts_and_doubts_and_changes_nothing(shop: Shop) -> No
         "merged_before": 0,
     }  # fmt: skip
     codes = {c.code for c in plan.conflicts}
-    assert codes == {"two_accounts_in_one_channel", "do_not_contact", "messages_on_their_way"}
+    assert codes == {"two_accounts_in_one_channel", "do_not_contact", "messages_on_their_way", "vip"}
     assert await _state(shop) == before
 
 

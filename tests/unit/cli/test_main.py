@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from battcrm.cli import main
-from battcrm.kit.errors import Invalid
+from battcrm.kit.errors import Conflict, Invalid
 
 
 def battcrm(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -50,6 +50,20 @@ def test_a_wrong_variable_ends_with_2_and_a_remedy(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert "BATTCRM_BUCKETS" in done.stderr
     assert "remedy:" in done.stderr
+
+
+@pytest.mark.parametrize(("kind", "code"), [(Invalid, 2), (Conflict, 1)])
+def test_a_refusal_names_its_field_and_how_to_go_on(
+    kind: type[Invalid] | type[Conflict], code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(**_: object) -> None:
+        raise kind("it is closed", field="number", remedy="name an open one")
+
+    monkeypatch.setattr(main, "get_command", lambda _: refuse)
+    with pytest.raises(SystemExit) as end:
+        main.main()
+    assert end.value.code == code
+    assert capsys.readouterr().err == "error: it is closed\nfield: number\nremedy: name an open one\n"
 
 
 def test_an_unknown_command_is_a_usage_error(tmp_path: Path) -> None:
