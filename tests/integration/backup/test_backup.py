@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import stat
 import tarfile
 from collections.abc import AsyncIterator
@@ -15,7 +16,7 @@ from battcrm.infra.embedded.locate import postgres_bin
 from battcrm.kit.clock import SystemClock
 from battcrm.kit.errors import Conflict, Invalid
 from battcrm.kit.ids import IdFactory, bucket_of
-from battcrm.services.backup import Place, backup, inspect, restore
+from battcrm.services.backup import Place, _unpack, backup, inspect, restore
 from tests.support.database import with_database
 
 _TENANT = (
@@ -136,3 +137,25 @@ def test_a_file_that_is_no_backup_is_refused(tmp_path: Path) -> None:
     file.write_text("hello", "utf-8")
     with pytest.raises(Invalid, match="is no backup"):
         inspect(file)
+
+
+def test_nothing_is_written_outside_the_folder(tmp_path: Path) -> None:
+    """Whoever hands over a file hands over its names too."""
+    good, bad, link = tmp_path / "good.tar", tmp_path / "bad.tar", tmp_path / "link.tar"
+    for path, name in ((good, "media/a/b"), (bad, "../escaped")):
+        with tarfile.open(path, "w") as tar:
+            entry = tarfile.TarInfo(name)
+            entry.size = 4
+            tar.addfile(entry, io.BytesIO(b"data"))
+    with tarfile.open(link, "w") as tar:
+        pointer = tarfile.TarInfo("media/link")
+        pointer.type, pointer.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(pointer)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    _unpack(good, folder)
+    assert (folder / "media/a/b").read_bytes() == b"data"
+    for path in (bad, link):
+        with pytest.raises(Invalid, match="which no backup does"):
+            _unpack(path, folder)
+    assert not (tmp_path / "escaped").exists()
