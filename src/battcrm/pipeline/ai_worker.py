@@ -71,6 +71,11 @@ class AiWorker:
         self._tenants: Counter[UUID] = Counter()
         self._slot_free = asyncio.Event()
 
+    @property
+    def running(self) -> int:
+        """Clients whose turns are in flight."""
+        return len(self._running)
+
     async def run(self) -> None:
         """Work until cancelled; turns in flight are then abandoned and their leases expire."""
         async with asyncio.TaskGroup() as group:

@@ -53,6 +53,7 @@ from battcrm.workers.layers import channel_view, query_limits
 
 _PATIENCE: Final = timedelta(minutes=40)
 _STUCK: Final = 0.25
+_LOOK: Final = 0.002
 _CARE: Final = frozenset({RETURN_KIND, UNTAKEN_KIND, OUTCOMES_KIND, TWINS_KIND})
 _ROUNDS: Final = 2000
 
@@ -95,12 +96,15 @@ class ThinkingEngine(TurnEngine):
         self._seconds = seconds
         self._time = clock
         self._thinking: list[datetime] = []
-        self.idle = asyncio.Event()
 
     @property
     def until(self) -> datetime | None:
         """When the first of the turns that think is through; None when none does."""
         return min(self._thinking, default=None)
+
+    def only_wait(self, turns: int) -> bool:
+        """Do so many turns, all there are, wait for nothing but time to pass?"""
+        return 0 < turns == len(self._thinking) and min(self._thinking) > self._time.now()
 
     async def run(self, turn: TurnInput) -> TurnOutcome:
         """As the engine's, later."""
@@ -108,7 +112,6 @@ class ThinkingEngine(TurnEngine):
         if self._seconds:
             moment = self._time.now() + timedelta(seconds=self._seconds)
             self._thinking.append(moment)
-            self.idle.set()
             await self._time.sleep(self._seconds)
             self._thinking.remove(moment)
         return outcome
@@ -250,15 +253,12 @@ class Stage:
             await self._intents.step()
 
     async def _think(self) -> None:
-        """A turn to its end, or until it only waits for time to pass."""
+        """Turns to their end, or until all that are left only wait for time to pass."""
         if self._turn is None:
             self._turn = asyncio.get_running_loop().create_task(self._ai.step())
-        self._engine.idle.clear()
-        thinking = asyncio.get_running_loop().create_task(self._engine.idle.wait())
-        try:
-            await asyncio.wait([self._turn, thinking], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            thinking.cancel()
+        # A short look again and again: what the database does between two turns tells nobody.
+        while not self._turn.done() and not self._engine.only_wait(self._ai.running):
+            await asyncio.wait([self._turn], timeout=_LOOK if self._thinking else None)
         if self._turn.done():
             done, self._turn = self._turn, None
             done.result()
