@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -13,7 +14,18 @@ from rich.panel import Panel
 from rich.table import Table
 
 from battcrm.cli import operator_clients, operator_correct, operator_drafts, operator_outcomes
-from battcrm.cli.operator_desk import AsJson, Desk, Number, Tenant, at_desk, done, plain, print_json, seconds_of
+from battcrm.cli.operator_desk import (
+    AsJson,
+    Desk,
+    Number,
+    Tenant,
+    at_desk,
+    done,
+    plain,
+    print_json,
+    seconds_of,
+    show_rows,
+)
 from battcrm.models.situation import AppealStatus
 from battcrm.pipeline.control import FOREVER
 from battcrm.services.explain_labels import field_name, name_of, value_name
@@ -31,10 +43,7 @@ def list_(tenant: Tenant = "", as_json: AsJson = False) -> None:
         return desk, await desk.operators.waiting(desk.tenant.tenant_id)
 
     desk, rows = at_desk(tenant, work)
-    if as_json:
-        print_json([plain(row) for row in rows])
-    else:
-        Console().print(_waiting_table(desk, rows) if rows else "Никто не ждёт оператора / nobody waits.")
+    show_rows(rows, partial(_waiting_table, desk), "Никто не ждёт оператора / nobody waits.", as_json=as_json)
 
 
 @app.command()

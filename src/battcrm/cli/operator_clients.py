@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from battcrm.cli.operator_desk import AsJson, Desk, Tenant, at_desk, id_of, id_or_number, plain, print_json
+from battcrm.cli.operator_desk import AsJson, Desk, Tenant, at_desk, id_of, id_or_number, plain, print_json, show_rows
 from battcrm.kit.errors import Invalid
 from battcrm.services.clients_views import Conflict, MergeLine, MergePlan, Person, TwinLine, UnmergePlan, VipLine
 
@@ -114,16 +114,17 @@ def merges(
         return desk, await desk.clients.merges(desk.tenant.tenant_id, client=chosen)
 
     desk, rows = at_desk(tenant, work)
-    if as_json:
-        print_json([plain(row) for row in rows])
-        return
+    show_rows(rows, partial(_merges_table, desk), "Объединений нет / no merges.", as_json=as_json)
+
+
+def _merges_table(desk: Desk, rows: Sequence[MergeLine]) -> Table:
     table = Table("когда", "кто", "в кого", "почему", "что", "id", title_justify="left")
     for row in rows:
         state = desk.local(row.merged_at) + (" (отменено)" if row.undone_at else "")
         names = (escape(row.duplicate or "—"), escape(row.survivor or "—"))
         reason = _WHY.get(row.reason, row.reason)
         table.add_row(state, *names, reason, _counts(row.moved), str(row.merge_id))
-    Console().print(table if rows else "Объединений нет / no merges.")
+    return table
 
 
 def twins(tenant: Tenant = "", as_json: AsJson = False) -> None:
@@ -132,16 +133,16 @@ def twins(tenant: Tenant = "", as_json: AsJson = False) -> None:
     async def work(desk: Desk) -> Sequence[TwinLine]:
         return await desk.twins.suggest(desk.tenant.tenant_id)
 
-    rows = at_desk(tenant, work)
-    if as_json:
-        print_json([plain(row) for row in rows])
-        return
+    show_rows(at_desk(tenant, work), _twins_table, "Двойников не видно / no twins.", as_json=as_json)
+
+
+def _twins_table(rows: Sequence[TwinLine]) -> Table:
     table = Table("клиент", "и, похоже, он же", "почему", "уверенность", title_justify="left")
     for row in rows:
         why = f"{_WHY.get(row.reason, row.reason)}: {escape(row.detail)}"
         table.add_row(_side(row.survivor, row.survivor_appeal, row.survivor_id),
                       _side(row.duplicate, row.duplicate_appeal, row.duplicate_id), why, f"{row.score:.0%}")  # fmt: skip
-    Console().print(table if rows else "Двойников не видно / no twins.")
+    return table
 
 
 def vip(
@@ -175,14 +176,14 @@ def _vips(tenant: str, *, as_json: bool) -> None:
     async def work(desk: Desk) -> Sequence[VipLine]:
         return await desk.clients.vips(desk.tenant.tenant_id)
 
-    rows = at_desk(tenant, work)
-    if as_json:
-        print_json([plain(row) for row in rows])
-        return
+    show_rows(at_desk(tenant, work), _vips_table, "Важных клиентов нет / no VIP clients.", as_json=as_json)
+
+
+def _vips_table(rows: Sequence[VipLine]) -> Table:
     table = Table("клиент", "последнее обращение", "id", title_justify="left")
     for row in rows:
         table.add_row(escape(row.name or "—"), f"№ {row.number}" if row.number else "—", str(row.client_id))
-    Console().print(table if rows else "Важных клиентов нет / no VIP clients.")
+    return table
 
 
 def _side(name: str | None, number: int | None, client_id: UUID) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +14,8 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from battcrm.kit.errors import Invalid
 from battcrm.services.clients import Clients
@@ -28,6 +30,7 @@ from battcrm.workers.layers import load_sections
 from battcrm.workers.runtime import connect
 
 T = TypeVar("T")
+R = TypeVar("R")
 Tenant = Annotated[
     str, typer.Option("--tenant", envvar="BATTCRM_TENANT", help="Slug or id; the only tenant by default.")
 ]
@@ -103,6 +106,14 @@ def plain(view: Any) -> Any:
 def print_json(document: Any) -> None:
     """Exactly one JSON document."""
     typer.echo(json.dumps(document, ensure_ascii=False, default=str))
+
+
+def show_rows(rows: Sequence[R], table_of: Callable[[Sequence[R]], Table], none: str, *, as_json: bool) -> None:
+    """A list as JSON, or as its table; `none` says in words that it is empty."""
+    if as_json:
+        print_json([plain(row) for row in rows])
+    else:
+        Console().print(table_of(rows) if rows else none)
 
 
 def seconds_of(text: str, field: str) -> float:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from battcrm.cli.operator_desk import AsJson, Desk, Tenant, at_desk, id_or_number, plain, print_json
+from battcrm.cli.operator_desk import AsJson, Desk, Tenant, at_desk, id_or_number, plain, print_json, show_rows
 from battcrm.services.operator_suggestions import Said, Suggestions, Waiting
 
 app = typer.Typer(help="Drafts of the bot that wait for a person.", no_args_is_help=True, add_completion=False)
@@ -33,10 +33,7 @@ def list_(
         return desk, await desk.suggestions.waiting(desk.tenant.tenant_id, appeal=appeal)
 
     desk, rows = at_desk(tenant, work)
-    if as_json:
-        print_json([plain(row) for row in rows])
-        return
-    Console().print(_table(desk, rows) if rows else "Черновиков нет / no drafts wait.")
+    show_rows(rows, partial(_table, desk), "Черновиков нет / no drafts wait.", as_json=as_json)
 
 
 @app.command()
