@@ -18,7 +18,8 @@ from rich.terminal_theme import MONOKAI
 from battcrm.cli.top_screen import draw
 from battcrm.devkit.bench import plan
 from battcrm.devkit.bench.seed import SECRET
-from battcrm.devkit.bench.world import Bench, Shape, free_port, start_role, world
+from battcrm.devkit.bench.world import Bench, Shape, start_role, world
+from battcrm.infra.embedded.process import free_port
 from battcrm.infra.http import AioHttp
 from battcrm.infra.postgres import open_pool
 from battcrm.kit.clock import SystemClock

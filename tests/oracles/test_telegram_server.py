@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from battcrm.infra.embedded.process import free_port
 from battcrm.infra.http import AioHttp
 from battcrm.kit.errors import Transient
 from battcrm.models.outgoing import OutAttachment, OutButton, OutgoingCommand
@@ -39,9 +39,7 @@ def server_program() -> str:
 
 @pytest.fixture
 async def account(http: AioHttp) -> AsyncIterator[ChannelAccount]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     server = await asyncio.create_subprocess_exec(
         server_program(),
         *("--port", str(port), "--enable-control", "--allow-insecure-loopback-webhooks"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import shutil
-import socket
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from battcrm.infra.embedded.process import free_port
 from battcrm.infra.http import AioHttp
 from battcrm.kit.errors import BattError, Invalid, Permanent
 from battcrm.kit.text import loads
@@ -102,7 +102,7 @@ async def chromium() -> AsyncIterator[Browser]:
         raise Invalid(
             "Chromium and its driver are needed", field="chromium", remedy="apt-get install chromium chromium-driver"
         )
-    port = _free_port()
+    port = free_port()
     process = await asyncio.create_subprocess_exec(
         driver, f"--port={port}", "--log-level=OFF", stdout=asyncio.subprocess.DEVNULL
     )
@@ -139,10 +139,3 @@ async def _answering(http: AioHttp, base: str) -> None:
         else:
             return
     raise Permanent("chromedriver does not answer", code="webdriver")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from uuid import UUID
 import pytest
 
 from battcrm.cli.channel import open_desk
+from battcrm.infra.embedded.process import free_port
 from battcrm.infra.http import AioHttp
 from battcrm.infra.postgres import open_pool
 from battcrm.infra.wake import Wakeups
@@ -122,15 +122,8 @@ class Shop:
         return outgoing_id
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def open_runtime(pool: Any, url: str, clock: Any, http: AioHttp, media_dir: Path, **env: Any) -> Runtime:
-    port = _free_port()
+    port = free_port()
     given = {
         "DATABASE_URL": url,
         "BATTCRM_SECRET_KEYS": KEY,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from battcrm.devkit.bench.world import free_port
+from battcrm.infra.embedded.process import free_port
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[3]

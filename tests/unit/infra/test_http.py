@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiohttp import web
 
+from battcrm.infra.embedded.process import free_port
 from battcrm.infra.http import AioHttp
 from battcrm.infra.netguard import guard_url, public_address
 from battcrm.infra.redact import redact
@@ -49,9 +49,7 @@ async def http() -> AsyncIterator[AioHttp]:
 
 @pytest.fixture
 def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 async def cut_after_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -25,13 +25,13 @@ from battcrm.devkit.bench.world import (
     WORKER_ROLES,
     Bench,
     environment_of,
-    free_port,
     start_emulator,
     start_role,
     stop_all,
     wait_ready,
 )
 from battcrm.infra import embedded
+from battcrm.infra.embedded.process import free_port
 from battcrm.infra.migrate import upgrade
 from battcrm.infra.partitions import maintain
 from battcrm.infra.postgres import open_pool

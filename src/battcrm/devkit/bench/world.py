@@ -18,6 +18,7 @@ import psutil
 
 from battcrm.devkit.bench.seed import Shop, seed_shops
 from battcrm.infra import embedded
+from battcrm.infra.embedded.process import free_port
 from battcrm.infra.migrate import upgrade
 from battcrm.infra.partitions import maintain
 from battcrm.infra.postgres import open_pool
@@ -211,16 +212,6 @@ async def _open(port: int | None) -> bool:
         return False
     writer.close()
     return True
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def stop_all(processes: dict[str, asyncio.subprocess.Process]) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Final
@@ -16,6 +15,7 @@ import psutil
 from rich.console import Console
 
 from battcrm.infra import embedded
+from battcrm.infra.embedded.process import free_port, port_is_free
 from battcrm.kit.clock import SystemClock
 from battcrm.kit.errors import BattError, Permanent
 from battcrm.settings import Settings, load_settings
@@ -99,7 +99,9 @@ def _first(group: BaseExceptionGroup[BattError]) -> BattError:
 def demo_settings(*, once: bool) -> Settings:
     """Settings from the environment, with a gateway port that is free. A real bot needs somebody who stays."""
     settings = load_settings()
-    changes: dict[str, object] = {"gateway_port": _free_port(settings.gateway_host, settings.gateway_port)}
+    wanted = settings.gateway_port
+    free = wanted if wanted and port_is_free(wanted, settings.gateway_host) else free_port()
+    changes: dict[str, object] = {"gateway_port": free}
     if once:
         changes["telegram_bot_token"] = None
     return settings.model_copy(update=changes)
@@ -111,17 +113,3 @@ def _stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     return stop
-
-
-def _free_port(host: str, wanted: int) -> int:
-    """The wanted port, or any free one when it is taken."""
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError:
-                continue
-            found: int = probe.getsockname()[1]
-            return found
-    raise Permanent(f"no port is free on {host}", code="no_port")

@@ -7,6 +7,7 @@ loop or as a process of its own (`python -m battcrm.devkit.emulators.<kind> --po
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -116,6 +117,7 @@ class Emulator:
         self.app = web.Application(client_max_size=64 * 1024 * 1024)
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
+        self._held: socket.socket | None = None
         self._host, self._port = host, port
 
     @property
@@ -134,6 +136,7 @@ class Emulator:
     async def come_back(self) -> None:
         """Listen again after `go_dark`, at the same address."""
         if self._runner is not None and self._site is None:
+            self._leave_port()
             self._site = web.TCPSite(self._runner, self._host, self._port, backlog=1024)
             await self._site.start()
 
@@ -143,12 +146,19 @@ class Emulator:
             return
         site, self._site = self._site, None
         await site.stop()
+        self._held = _hold(self._host, self._port)
         server = self._runner.server
         open_now = list(server.connections) if server is not None else []
         await asyncio.gather(*(connection.shutdown(1.0) for connection in open_now))
 
+    def _leave_port(self) -> None:
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
     async def stop(self) -> None:
         """Close the listener and every connection."""
+        self._leave_port()
         if self._runner is not None:
             runner, self._runner, self._site = self._runner, None, None
             await runner.cleanup()
@@ -160,6 +170,14 @@ class Emulator:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+
+def _hold(host: str, port: int) -> socket.socket:
+    """A socket that has the port and does not listen: who connects is refused, and nobody else gets the port."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind((host, port))
+    return held
 
 
 def json_answer(document: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

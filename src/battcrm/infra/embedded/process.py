@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -22,6 +23,8 @@ LOOPBACK: Final = "127.0.0.1"
 _PR_SET_PDEATHSIG: Final = 1
 _SAME_START_SECONDS: Final = 2.0
 _POLL_SECONDS: Final = 0.02
+# Below what Linux (32768 and up) and macOS (49152 and up) give away by themselves.
+_NEVER_GIVEN: Final = range(15_000, 32_000)
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 """Handles of what this process started: they must be reaped, and a dropped handle would warn."""
@@ -190,12 +193,12 @@ def _signal(pid: int, number: signal.Signals) -> None:
         return
 
 
-def port_is_free(port: int) -> bool:
-    """Whether a server could listen on this loopback port now."""
+def port_is_free(port: int, host: str = LOOPBACK) -> bool:
+    """Whether a server could listen on this port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, port))
+            probe.bind((host, port))
         except OSError:
             return False
         return True
@@ -205,14 +208,17 @@ def choose_ports(preferred: Sequence[int]) -> tuple[int, ...]:
     """One free port for each preferred one: that port itself when it is free, else any other; 0 = any."""
     chosen: list[int] = []
     for port in preferred:
-        chosen.append(port if port and port not in chosen and port_is_free(port) else _any_port(chosen))
+        chosen.append(port if port and port not in chosen and port_is_free(port) else free_port(chosen))
     return tuple(chosen)
 
 
-def _any_port(taken: Sequence[int]) -> int:
+def free_port(taken: Sequence[int] = ()) -> int:
+    """A loopback port, none of `taken`, for a server that starts soon.
+
+    It is none of those that the system itself gives to connections and to whoever asks for any port: one of these
+    would often be gone by the time the server listens.
+    """
     while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.bind((LOOPBACK, 0))
-            port = int(probe.getsockname()[1])
-        if port not in taken:
+        port = secrets.choice(_NEVER_GIVEN)
+        if port not in taken and port_is_free(port):
             return port
