@@ -52,7 +52,7 @@ def migrated_database(owner_url: str, name: str, folder: Path) -> str:
 
 async def wipe(url: str) -> None:
     """Empty every table but those that migrations filled. Fails when an earlier test left a transaction open."""
-    connection = await asyncpg.connect(url, ssl=False, server_settings={"lock_timeout": "5s"})
+    connection = await asyncpg.connect(url, ssl=False, server_settings={"lock_timeout": "30s"})
     try:
         await connection.execute("SELECT test_support.wipe()")
     finally:

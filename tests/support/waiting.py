@@ -9,6 +9,8 @@ from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.01
+# Only a test that fails waits for so long: the limit says that something hangs, not that a machine is slow.
+_PATIENCE_SECONDS = 60
 
 
 @overload
@@ -19,7 +21,7 @@ async def eventually(predicate: Callable[[], Awaitable[T]], *, timeout: float = 
 async def eventually(predicate: Callable[[], T], *, timeout: float = ..., what: str = ...) -> T: ...
 
 
-async def eventually(predicate: Callable[[], Any], *, timeout: float = 10, what: str = "") -> Any:
+async def eventually(predicate: Callable[[], Any], *, timeout: float = _PATIENCE_SECONDS, what: str = "") -> Any:
     """The first true result of `predicate` (sync or async). Fails the test after `timeout` seconds, naming `what`."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
