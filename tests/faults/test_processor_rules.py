@@ -13,7 +13,7 @@ from battcrm.devkit.faults.messenger import Messenger, event
 from battcrm.devkit.faults.pool import Fault
 from battcrm.models.unified_codec import decode
 from tests.faults.test_door_rules import ALL_ROLES, BLOCKED, work
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 _APPEAL = """
 INSERT INTO appeal (tenant_id, appeal_id, client_id, dialog_id, episode_id, number, status, control, opened_at, touched_at,
@@ -307,7 +307,7 @@ async def test_a_shops_messages_are_one_processors_at_a_time(world: Bench) -> No
         step = asyncio.ensure_future(world.step("processor-1"))
         await eventually(lambda: world.pool.fetchval(BLOCKED), what="the first waits for the dialog")
         await world.roles["door"].worker.accept(shop.account, [event("anna", "m3", "three")], b"{}")
-        await asyncio.wait_for(world.roles["processor-2"].worker.step(), 20)
+        await asyncio.wait_for(world.roles["processor-2"].worker.step(), PATIENCE)
         assert await world.pool.fetchval("SELECT count(*) FROM inbox WHERE attempts = 0") == 2
     await step
     await world.drain()

@@ -174,7 +174,7 @@ async def test_a_long_send_keeps_its_row(world: Bench) -> None:
     world.messenger.hold = "after"
     role = world.roles["out-1"]
     role.current = world._start(role, role.worker.run())
-    await eventually(lambda: asyncio.sleep(0, world.messenger.in_flight == 1), what="the send", timeout=30)
+    await eventually(lambda: asyncio.sleep(0, world.messenger.in_flight == 1), what="the send")
     for _ in range(5):
         world.move_clock(31)
         await world.quiesce()
@@ -196,7 +196,7 @@ async def test_outcomes_lock_clients_after_messages(world: Bench) -> None:
         await processor.execute("SELECT 1 FROM message WHERE direction = 'out' FOR UPDATE /* all tenants: one row */")
         outcome = Outcome(claim, OutState.SENT, sent=Sent("out-1"))
         task = asyncio.ensure_future(worker._store.settle([outcome]))
-        await eventually(partial(world.pool.fetchval, WAITS_FOR, pid), what="an outcome that waits", timeout=30)
+        await eventually(partial(world.pool.fetchval, WAITS_FOR, pid), what="an outcome that waits")
         await processor.execute("SELECT 1 FROM client FOR NO KEY UPDATE NOWAIT /* all tenants: one row */")
     await task
     assert await outgoing(world) == ["sent"]
@@ -238,7 +238,7 @@ async def test_outcomes_and_echoes_lock_chats_in_one_order(world: Bench) -> None
             pid = await processor.fetchval("SELECT pg_backend_pid()")
             await processor.execute(LOCK, by_chat["anna"].key)
             task = asyncio.ensure_future(batch)
-            await eventually(partial(world.pool.fetchval, WAITS_FOR, pid), what="a batch that waits", timeout=30)
+            await eventually(partial(world.pool.fetchval, WAITS_FOR, pid), what="a batch that waits")
             await processor.execute(LOCK, by_chat["boris"].key)
         await task
     assert await outgoing(world) == ["sent", "sent"]
@@ -305,9 +305,7 @@ async def test_a_dead_channel_does_not_fill_the_worker(world: Bench) -> None:
     role = world.roles["out-1"]
     role.current = world._start(role, role.worker.run())
     await eventually(
-        lambda: asyncio.sleep(0, world.messenger.in_flight >= 40),
-        what="as many sends as one channel may have",
-        timeout=30,
+        lambda: asyncio.sleep(0, world.messenger.in_flight >= 40), what="as many sends as one channel may have"
     )
     await world.quiesce()
     assert world.messenger.in_flight == 40
@@ -315,9 +313,7 @@ async def test_a_dead_channel_does_not_fill_the_worker(world: Bench) -> None:
     await hears(world, living, event("anna", "m1", "alive"))
     await world.step("ai-1")
     world.move_clock(1.1)
-    await eventually(
-        lambda: asyncio.sleep(0, "1|0|alive" in answers(world)), what="the living channel's message", timeout=30
-    )
+    await eventually(lambda: asyncio.sleep(0, "1|0|alive" in answers(world)), what="the living channel's message")
     assert world.messenger.in_flight == 40
 
 

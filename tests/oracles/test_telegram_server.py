@@ -19,6 +19,7 @@ from battcrm.transport.base import ChannelAccount
 from battcrm.transport.telegram.lifecycle import TelegramLifecycle
 from battcrm.transport.telegram.poll import TelegramPoller
 from battcrm.transport.telegram.send import TelegramSender
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "tests" / "data" / "messengers" / "telegram"
@@ -59,7 +60,7 @@ async def account(http: AioHttp) -> AsyncIterator[ChannelAccount]:
 
 
 async def listening(account: ChannelAccount, http: AioHttp) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 await TelegramSender(account, http).check()

@@ -7,10 +7,12 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, overload
 
+from battcrm.kit.errors import OutcomeUnknown, Transient
+
 T = TypeVar("T")
 _POLL_SECONDS = 0.01
-# Only a test that fails waits for so long: the limit says that something hangs, not that a machine is slow.
-_PATIENCE_SECONDS = 60
+PATIENCE = 120.0
+"""Seconds after which something hangs. Only a test that fails waits for so long, however slow the machine is."""
 
 
 @overload
@@ -21,7 +23,7 @@ async def eventually(predicate: Callable[[], Awaitable[T]], *, timeout: float = 
 async def eventually(predicate: Callable[[], T], *, timeout: float = ..., what: str = ...) -> T: ...
 
 
-async def eventually(predicate: Callable[[], Any], *, timeout: float = _PATIENCE_SECONDS, what: str = "") -> Any:
+async def eventually(predicate: Callable[[], Any], *, timeout: float = PATIENCE, what: str = "") -> Any:
     """The first true result of `predicate` (sync or async). Fails the test after `timeout` seconds, naming `what`."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
@@ -33,3 +35,18 @@ async def eventually(predicate: Callable[[], Any], *, timeout: float = _PATIENCE
         if loop.time() > deadline:
             raise AssertionError(f"not within {timeout:g} s: {what or predicate}; last result {value!r}")
         await asyncio.sleep(_POLL_SECONDS)
+
+
+async def outcome_is_unknown(call: Callable[[float], Awaitable[object]]) -> bool:
+    """Does a call that gets no answer within its deadline, in seconds, end as one that may have taken effect?
+
+    A slow machine may not send the first byte within a short deadline: then it is asked again with a longer one.
+    """
+    for seconds in (0.2, 2.0, 20.0):
+        try:
+            await call(seconds)
+        except OutcomeUnknown:
+            return True
+        except Transient:
+            continue
+    return False

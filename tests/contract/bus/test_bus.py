@@ -9,6 +9,7 @@ import pytest
 from battcrm.events.bus import START, Delivery, EventBus, Packed
 from battcrm.events.bus_calls import GroupMissing
 from tests.contract.bus.conftest import BusUnderTest
+from tests.support.waiting import PATIENCE
 
 G, A, B = "layer", "worker-a", "worker-b"
 
@@ -54,7 +55,7 @@ async def test_a_waiting_reader_is_woken(bus: EventBus) -> None:
         reading = group.create_task(bus.read(G, A, (0,), count=1, block=30))
         await asyncio.sleep(0)
         await bus.publish(0, events("late"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert bodies(*await reading) == ["late"]
 
 
@@ -200,7 +201,7 @@ async def test_a_reader_that_waits_notices_the_wipe(under_test: BusUnderTest) ->
         await asyncio.sleep(0)
         await under_test.wipe()
         await under_test.bus.publish(0, events("new"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await reading
 
 

@@ -15,6 +15,7 @@ from battcrm.kit.crypto import Vault
 from battcrm.transport.accounts import Connected
 from battcrm.transport.avito.client import AvitoApi
 from tests.integration.channels.conftest import KEY, Shop
+from tests.support.waiting import PATIENCE
 
 SELLER = 94235311
 # What another process does: opens the channel as a role does and asks for the account, then waits to be ended.
@@ -89,7 +90,7 @@ async def test_processes_that_renew_at_once_ask_the_platform_once(
 
 async def _line(process: asyncio.subprocess.Process) -> str:
     assert process.stdout is not None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         return (await process.stdout.readline()).decode().strip()
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 
 from tests.support.graph import GraphServer
+from tests.support.waiting import PATIENCE
 
 
 async def _demo(environment: dict[str, str]) -> tuple[int, dict[str, Any], str]:
@@ -25,7 +26,7 @@ async def _demo(environment: dict[str, str]) -> tuple[int, dict[str, Any], str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, shown = await asyncio.wait_for(process.communicate(), 60)
+    out, shown = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert out, shown.decode()[-3000:]
     return process.returncode or 0, json.loads(out), shown.decode()
 

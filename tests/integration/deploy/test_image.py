@@ -87,7 +87,7 @@ async def test_the_images_steps_make_a_program_that_works(
         program, "run", "processor,ai-worker,relay", env=environment, cwd=home
     )
     try:
-        up: bool = await eventually(healthy, timeout=60)
+        up: bool = await eventually(healthy)
         assert up
     finally:
         process.terminate()

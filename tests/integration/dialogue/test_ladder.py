@@ -23,6 +23,7 @@ from battcrm.transport.door import Door
 from battcrm.workers import ai_worker, out_worker, processor
 from battcrm.workers.layers import core_layers
 from battcrm.workers.runtime import Runtime, connect
+from tests.support.waiting import PATIENCE
 
 BIG, SMALL = "gpt-4.1", "gpt-4.1-mini"
 KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -59,7 +60,7 @@ class Chat:
         door = Door(self.runtime.pool, self.runtime.clock, self.runtime.ids, self.runtime.wakeups)
         messages = [event(f"person-{n}", f"m{n}", text) for n, text in enumerate(texts)]
         await asyncio.gather(*(door.accept(self.account, [message], b"{}") for message in messages))
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(PATIENCE):
             while await self.runtime.pool.fetchval(_WAITING):
                 for role in self.roles:
                     await role.step()
@@ -75,7 +76,7 @@ class Chat:
 
     async def calls(self, expected: int) -> list[tuple[str, str]]:
         """Model and outcome of each row of the ledger, once there are that many: it is written apart from the turn."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 rows = await self.runtime.pool.fetch("SELECT model, outcome FROM llm_call ORDER BY call_id")
                 if len(rows) >= expected:

@@ -25,7 +25,7 @@ from battcrm.infra.redis import open_redis
 from battcrm.infra.wake import Wakeups
 from battcrm.kit.clock import SystemClock
 from battcrm.kit.ids import IdFactory, bucket_of
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 T = TypeVar("T")
 
@@ -146,7 +146,7 @@ async def settled(world: World, consumer: str = "ledger") -> bool:
     return all(state.drained for state in states)
 
 
-async def until(predicate: Callable[[], Awaitable[T]], *, what: str, timeout: float = 15) -> T:
+async def until(predicate: Callable[[], Awaitable[T]], *, what: str, timeout: float = PATIENCE) -> T:
     """`eventually` for coroutine functions alone, which a type checker can follow."""
     return cast("T", await eventually(cast("Callable[[], Any]", predicate), what=what, timeout=timeout))
 

@@ -46,7 +46,7 @@ async def test_rows_named_by_events_appear_in_the_graph(world: World, graph: Gra
             async def there() -> bool:
                 return await ids() == {str(client), str(repair)}
 
-            await until(there, what="both nodes", timeout=30)
+            await until(there, what="both nodes")
     finally:
         await bolt.close()
     assert await world.dead() == 0

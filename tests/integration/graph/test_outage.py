@@ -173,7 +173,7 @@ async def test_a_late_answer_to_a_probe_ends_the_refusals(
     assert bolt.circuit_state.value == CircuitState.OPEN.value
     await wire.mend()
     # Nobody asks again: the question that was given up brings the news.
-    await eventually(lambda: bolt.circuit_state is CircuitState.CLOSED, timeout=30)
+    await eventually(lambda: bolt.circuit_state is CircuitState.CLOSED)
     assert len((await reader(rows, bolt, 20.0).fetch(ask(rows, client))).history) == 6
 
 

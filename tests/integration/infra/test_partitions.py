@@ -11,6 +11,7 @@ from battcrm.infra.partitions import TABLES, maintain, periods
 from battcrm.infra.postgres import open_pool
 from battcrm.kit.clock import ManualClock
 from battcrm.kit.ids import IdFactory
+from tests.support.waiting import PATIENCE
 
 START = datetime(2031, 3, 30, 9, 0, tzinfo=UTC)
 _LEAVES = (
@@ -52,7 +53,7 @@ async def test_what_is_over_goes_and_its_readers_hold_nobody_up(clean_database: 
         waiting = asyncio.ensure_future(maintain(pool, clock.now()))
         while not waiting.done():
             # Behind a lock that waits, everybody would wait; two seconds are its limit.
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 await pool.execute(_EVENT, ids.new(), ids.new(), clock.now())
         assert "-outbox_p20310330" not in await waiting
     assert "-outbox_p20310330" in await maintain(pool, clock.now())

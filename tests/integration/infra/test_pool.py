@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from battcrm.infra.postgres import UNAVAILABLE, Pool, open_pool
+from tests.support.waiting import PATIENCE
 
 _BACKEND = "SELECT pg_backend_pid()"
 
@@ -32,7 +33,7 @@ async def test_no_more_than_the_maximum_at_once_and_who_waits_gets_the_next(pool
     assert not waiting.done()
     own = await two.fetchval(_BACKEND)
     await pool.give_back(two)
-    assert await asyncio.wait_for(waiting, 10) == own
+    assert await asyncio.wait_for(waiting, PATIENCE) == own
     await pool.give_back(one)
 
 
@@ -44,9 +45,9 @@ async def test_who_stops_waiting_loses_nothing_for_others(pool: Pool) -> None:
     await pool.give_back(one)
     # Handed over, but the one it was handed to is cancelled before it runs again.
     gone.cancel()
-    assert await asyncio.wait_for(patient, 10)
+    assert await asyncio.wait_for(patient, PATIENCE)
     await pool.give_back(two)
-    async with asyncio.timeout(10), pool.acquire(), pool.acquire():
+    async with asyncio.timeout(PATIENCE), pool.acquire(), pool.acquire():
         pass
 
 
@@ -69,7 +70,7 @@ async def test_an_interrupted_statement_does_not_reach_the_next_user(pool: Pool)
     slow.cancel()
     with pytest.raises(asyncio.CancelledError):
         await slow
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         assert await asyncio.gather(*(pool.fetchval("SELECT $1::int", n) for n in range(6))) == list(range(6))
 
 
@@ -78,7 +79,7 @@ async def test_a_connection_that_the_server_has_closed_is_replaced(pool: Pool, p
     other = await asyncpg.connect(pg_url)
     try:
         await other.execute("SELECT pg_terminate_backend($1)", backend)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while await other.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", backend):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             found = {await _backend_of(pool) for _ in range(5)}

@@ -14,6 +14,7 @@ from battcrm.infra.due import CLIENT_WORK, DueQueue
 from battcrm.infra.postgres import open_pool
 from battcrm.kit.clock import SystemClock
 from battcrm.kit.ids import IdFactory, bucket_of
+from tests.support.waiting import PATIENCE
 
 _WORK = """
 INSERT INTO client_work (tenant_id, client_id, bucket, due_at)
@@ -76,7 +77,7 @@ async def test_a_claim_passes_by_what_another_holds(clean_database: str) -> None
     queue = DueQueue(pool, CLIENT_WORK, SystemClock())
     async with connection.transaction():
         held = await connection.fetch("SELECT client_id FROM client_work ORDER BY client_id LIMIT 300 FOR UPDATE")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             claims = []
             while more := await queue.claim(200, lease=60.0, per_tenant=EACH):
                 claims += more

@@ -14,7 +14,7 @@ from battcrm.migration.queue.settings import Side
 from battcrm.migration.queue.store import Arrival, Finished, Lane
 from battcrm.settings import Settings
 from tests.integration.queue.conftest import OPEN, PLAIN, QUEUE, Place, bridged, options, pump
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 
 def taker(place: Place, worker: str) -> TakenList:
@@ -135,7 +135,7 @@ async def test_stopped_worker_gives_its_tasks_back_at_once(place: Place, provide
     provider.set_latency(60_000, 60_000)
     await place.push({"id": 1, "text": OPEN})
     async with bridged(place, options()) as built:
-        running = asyncio.ensure_future(asyncio.wait_for(_both(built), 60))
+        running = asyncio.ensure_future(asyncio.wait_for(_both(built), PATIENCE))
         await eventually(lambda: provider.in_flight == 1, timeout=30, what="the model was asked")
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -169,7 +169,7 @@ async def test_drain_finishes_what_is_stored_and_takes_nothing(place: Place) -> 
     async with bridged(place, options()) as built:
         await built.intake.step()
         await place.push({"id": 2, "text": PLAIN})
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             await built.worker.drain()
     assert [row["task_id"] for row in await place.rows()] == ["1"]
     assert await place.redis.llen(QUEUE) == 1

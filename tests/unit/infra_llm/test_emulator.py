@@ -14,7 +14,7 @@ from battcrm.devkit.emulators.openai import OpenAiEmulator
 from battcrm.infra.http import AioHttp
 from battcrm.infra.llm.schema import sendable
 from battcrm.kit.clock import ManualClock
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 KEY = {"Authorization": "Bearer k"}
 STRICT = {
@@ -117,7 +117,7 @@ async def test_as_a_process_it_is_controlled_over_http(http: AioHttp) -> None:
     process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=asyncio.subprocess.PIPE)
     try:
         assert process.stdout is not None
-        url = (await asyncio.wait_for(process.stdout.readline(), 30)).decode().strip()
+        url = (await asyncio.wait_for(process.stdout.readline(), PATIENCE)).decode().strip()
         await http.request(
             "POST", f"{url}/_control/fault", json={"kind": "server_error", "status": 503, "account": "m"}
         )

@@ -11,7 +11,7 @@ from battcrm.infra.circuit import Circuit, CircuitOpen, CircuitState
 from battcrm.infra.llm.guards import Guarded, Limited, Retrying
 from battcrm.kit.clock import ManualClock, SystemClock
 from battcrm.kit.errors import AuthExpired, BattError, Invalid, Permanent, RateLimited, Transient
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 from tests.unit.infra_llm.scripted import ANSWER, Scripted, question
 
 
@@ -172,6 +172,6 @@ async def test_room_handed_to_a_cancelled_waiter_goes_to_the_next() -> None:
     model.gate.set()
     await asyncio.gather(*running)
     assert isinstance((await asyncio.gather(*waiters, return_exceptions=True))[0], asyncio.CancelledError)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert await asyncio.gather(*(limit.complete(question()) for _ in range(2))) == [ANSWER] * 2
     assert limit._running == 0

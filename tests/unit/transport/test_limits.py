@@ -6,6 +6,7 @@ import asyncio
 
 from battcrm.kit.clock import ManualClock
 from battcrm.transport.limits import SendLimits
+from tests.support.waiting import PATIENCE
 
 
 def test_channel_rate_holds_over_time_after_the_burst() -> None:
@@ -56,7 +57,7 @@ async def test_waiting_books_only_when_it_is_over_and_cancelling_books_nothing()
     await asyncio.sleep(0)
     assert not patient.done()
     clock.advance(1.0)
-    await asyncio.wait_for(patient, 1)
+    await asyncio.wait_for(patient, PATIENCE)
 
 
 def test_forgetting_idle_chats_changes_nothing() -> None:

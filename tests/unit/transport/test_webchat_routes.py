@@ -23,6 +23,7 @@ from battcrm.models.unified import UnifiedMessage
 from battcrm.transport.base import ChannelAccount, HttpResponse
 from battcrm.transport.webchat.ports import FeedItem
 from battcrm.transport.webchat.routes import WebchatRoutes
+from tests.support.waiting import PATIENCE
 
 ACCOUNT = ChannelAccount(
     UUID(int=1),
@@ -173,7 +174,7 @@ async def test_flood_from_one_address_is_slowed_down(site: Site) -> None:
     assert [a.status for a in answers] == [201] * 60 + [429]
 
 
-async def read_events(site: Site, token: str, count: int, last_id: str = "") -> str:
+async def read_events(site: Site, token: str, count: int, last_id: str = "", event: str = "event: message") -> str:
     """Text of the stream until it holds `count` events."""
     host, port = site.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
@@ -182,8 +183,8 @@ async def read_events(site: Site, token: str, count: int, last_id: str = "") -> 
     writer.write(head.encode())
     text = ""
     try:
-        async with asyncio.timeout(10):
-            while text.count("event: message") < count or not text.endswith("\n\n\r\n"):
+        async with asyncio.timeout(PATIENCE):
+            while text.count(event) < count or not text.endswith("\n\n\r\n"):
                 text += (await reader.read(65536)).decode()
     finally:
         writer.close()
@@ -211,11 +212,10 @@ async def test_events_arrive_live_and_resume_after_the_last_id(site: Site) -> No
 
 async def test_silence_is_filled_with_heartbeats(site: Site) -> None:
     visitor, token = await site.visitor()
-    async with asyncio.TaskGroup() as group:
-        reading = group.create_task(read_events(site, token, 1))
-        await asyncio.sleep(0.2)
-        site.shop.say(visitor, "e1", "поздно")
-    assert reading.result().count(": still here") >= 2
+    filled = await read_events(site, token, 2, event=": still here")
+    assert "event: message" not in filled
+    site.shop.say(visitor, "e1", "поздно")
+    assert "поздно" in await read_events(site, token, 1)
 
 
 async def test_history_is_the_visitors_own(site: Site) -> None:

@@ -19,6 +19,7 @@ from battcrm.transport.avito.lifecycle import AvitoLifecycle
 from battcrm.transport.avito.manifest import MANIFEST
 from battcrm.transport.avito.poll import AvitoPoller
 from battcrm.transport.base import ChannelAccount, WebhookRequest
+from tests.support.waiting import PATIENCE
 from tests.unit.transport_avito.conftest import HOOK, SELLER, account, command, sender
 
 
@@ -49,7 +50,7 @@ class Door:
         return web.Response(body=MANIFEST.accepted.body)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()

@@ -20,6 +20,7 @@ from battcrm.transport.max.client import UPDATES
 from battcrm.transport.max.lifecycle import MaxLifecycle
 from battcrm.transport.max.manifest import MANIFEST
 from battcrm.transport.max.poll import MaxPoller
+from tests.support.waiting import PATIENCE
 from tests.unit.transport_max.conftest import BOT, TOKEN, USER, account, command, sender
 
 
@@ -48,7 +49,7 @@ class Door:
         return web.Response(body=MANIFEST.accepted.body)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()
@@ -155,7 +156,7 @@ async def test_long_failures_drop_the_subscription_and_connect_renews_it(http: A
         await lifecycle.connect(at.url)
         at.refuse = 10
         max_.user_says(BOT, USER, "Пропало")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while (await lifecycle.health()).active:
                 continue
         assert max_.bots[BOT].dropped == [at.url]

@@ -19,6 +19,7 @@ from battcrm.transport.vk.client import EVENTS, VkApi
 from battcrm.transport.vk.lifecycle import VkLifecycle
 from battcrm.transport.vk.manifest import MANIFEST
 from battcrm.transport.vk.poll import VkPoller
+from tests.support.waiting import PATIENCE
 from tests.unit.transport_vk.conftest import GROUP, TOKEN, USER, account
 
 
@@ -50,7 +51,7 @@ class Door:
         return web.Response(body=MANIFEST.accepted.body)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()
@@ -75,7 +76,7 @@ async def connected(vk: VkEmulator, http: AioHttp, to: Door) -> VkLifecycle:
     lifecycle = VkLifecycle(to.account, http)
     described = await lifecycle.connect(to.url)
     assert described["settings"] == {"confirmation": "c0nf1rm", "server_id": "1"}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (await lifecycle.health()).last_error is not None:
             continue
     return lifecycle
@@ -117,7 +118,7 @@ async def test_a_wrong_confirmation_string_shows_in_the_health(vk: VkEmulator, h
     async with door(account(vk, confirmation="stale")) as at:
         lifecycle = VkLifecycle(at.account, http)
         await lifecycle.connect(at.url)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while (await lifecycle.health()).active:
                 continue
         assert (await lifecycle.health()).last_error == "failed"
@@ -141,7 +142,7 @@ async def test_a_server_that_keeps_failing_is_switched_off_and_connect_brings_it
         at.refuse = 10
         vk.user_says(TOKEN, USER, "Раз")
         await at.until(lambda: at.refuse == 0)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while (await lifecycle.health()).active:
                 continue
         await lifecycle.connect(at.url)

@@ -18,6 +18,7 @@ from battcrm.models.unified import UnifiedMessage
 from battcrm.transport.base import ChannelAccount, WebhookRequest
 from battcrm.transport.whatsapp.lifecycle import WhatsAppLifecycle
 from battcrm.transport.whatsapp.manifest import MANIFEST
+from tests.support.waiting import PATIENCE
 from tests.unit.transport_whatsapp.conftest import BSUID, NUMBER, account, command, sender
 
 
@@ -54,7 +55,7 @@ class Door:
         await self.until_true(lambda: len(self.messages) >= count)
 
     async def until_true(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()

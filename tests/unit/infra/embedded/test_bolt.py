@@ -10,6 +10,7 @@ import pytest
 
 from battcrm.infra.embedded import bolt
 from battcrm.kit.errors import AuthExpired, Transient
+from tests.support.waiting import PATIENCE
 
 SUCCESS = b"\xb1\x70\xa1\x86server\x85Neo/5"
 RECORD = b"\xb1\x71\x91\x01"
@@ -43,7 +44,9 @@ async def server(version: bytes, answers: list[bytes]) -> AsyncIterator[tuple[in
 
 
 def ask(port: int) -> Awaitable[str]:
-    return bolt.ask_version("127.0.0.1", port, "user", "a password of more than fifteen", database="db", timeout=2)
+    return bolt.ask_version(
+        "127.0.0.1", port, "user", "a password of more than fifteen", database="db", timeout=PATIENCE
+    )
 
 
 async def test_version_after_a_whole_query() -> None:
