@@ -19,6 +19,7 @@ from battcrm.devkit.emulators.max import MaxEmulator
 from battcrm.models.unified import to_wire
 from battcrm.transport.base import ChannelAccount
 from battcrm.transport.max.parse import parse
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -44,7 +45,7 @@ def views(files: list[Path]) -> dict[str, list[dict[str, Any]]]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     found: dict[str, list[dict[str, Any]]] = json.loads(done.stdout)

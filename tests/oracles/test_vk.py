@@ -14,6 +14,7 @@ import pytest
 
 from battcrm.models.unified import to_wire
 from battcrm.transport.vk.parse import parse
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 EVENTS = sorted((ROOT / "tests" / "data" / "messengers" / "vk").glob("message_*.json"))
@@ -33,7 +34,7 @@ def oracle() -> dict[str, Any]:
     assert python.exists(), "no oracles' environment: run `make oracles`"
     script = Path(__file__).parent / "vkbottle_view.py"
     done = subprocess.run(
-        [str(python), str(script), *map(str, EVENTS)], capture_output=True, text=True, check=False, timeout=100
+        [str(python), str(script), *map(str, EVENTS)], capture_output=True, text=True, check=False, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stderr
     views: dict[str, Any] = json.loads(done.stdout)

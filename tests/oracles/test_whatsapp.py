@@ -15,6 +15,7 @@ import pytest
 from battcrm.models.unified import to_wire
 from battcrm.transport.whatsapp.parse import parse
 from battcrm.transport.whatsapp.verify import sign
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "tests" / "data" / "messengers" / "whatsapp"
@@ -27,7 +28,7 @@ def run(*arguments: str) -> Any:
     assert python.exists(), "no oracles' environment: run `make oracles`"
     script = Path(__file__).parent / "pywa_view.py"
     done = subprocess.run(
-        [str(python), str(script), *arguments], capture_output=True, text=True, check=False, timeout=100
+        [str(python), str(script), *arguments], capture_output=True, text=True, check=False, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -9,6 +9,7 @@ import urllib.request
 from dataclasses import dataclass
 
 from tests.support.servers import Servers
+from tests.support.waiting import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,6 @@ def embedded_graph(servers: Servers, name: str) -> GraphServer:
             + base64.b64encode(f"{servers.neo4j_user}:{servers.neo4j_password}".encode()).decode(),
         },
     )
-    with urllib.request.urlopen(request, timeout=30) as response:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as response:
         response.read()
     return GraphServer(servers.neo4j_url, servers.neo4j_user, servers.neo4j_password, name)

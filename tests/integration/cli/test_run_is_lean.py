@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from tests.support.waiting import PATIENCE
+
 _LOADED = """
 import importlib, sys
 import battcrm.cli.run
@@ -20,5 +22,5 @@ print(*sorted(m for m in sys.modules if m.startswith(heavy)))
 
 
 def test_run_never_loads_devkit() -> None:
-    done = subprocess.run([sys.executable, "-c", _LOADED], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", _LOADED], capture_output=True, text=True, timeout=PATIENCE, check=True)
     assert done.stdout.strip() == ""

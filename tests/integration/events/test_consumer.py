@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
@@ -29,7 +28,7 @@ def registry(begin: Begin = Begin.OLDEST) -> HandlerRegistry:
 
 
 async def finished(done: list[UUID], count: int) -> bool:
-    return len(done) == count
+    return len(set(done)) >= count
 
 
 async def effects_are(world: World, count: int) -> bool:
@@ -338,6 +337,18 @@ async def test_a_layer_of_its_own_asks_for_a_message(world: World) -> None:
     assert row["cause"].keys() == {"event_id"}
 
 
+async def _dies(world: World, processor: EventProcessor) -> bool:
+    """Does the process end before an event has been put aside?"""
+    try:
+        async with running(processor):
+            await until(world.dead, what="put aside")
+    except BaseExceptionGroup as group:
+        if group.subgroup(ProcessGone) is None:
+            raise
+        return True
+    return False
+
+
 async def test_an_event_that_kills_its_worker_is_put_aside_and_its_neighbours_are_not(world: World) -> None:
     """The process dies with the event unacknowledged, again and again."""
     tenant = await world.tenant()
@@ -359,15 +370,7 @@ async def test_an_event_that_kills_its_worker_is_put_aside_and_its_neighbours_ar
             ClientUpdated(tenant, good, 1), ClientUpdated(tenant, bad, 1), ClientUpdated(tenant, good, 2)
         )
         while not await world.dead():
-            try:
-                async with asyncio.timeout(2):
-                    await world.processor(made, options).run()
-            except TimeoutError:
-                continue
-            except BaseExceptionGroup as group:
-                if group.subgroup(ProcessGone) is None:
-                    raise
-                deaths += 1
+            deaths += await _dies(world, world.processor(made, options))
             assert deaths < 20, "an immortal event"
         async with running(world.processor(made, options)):
             await until(lambda: settled(world), what="acknowledged")

@@ -132,16 +132,17 @@ async def test_every_effect_happens_exactly_once(world: World, seed: int) -> Non
         await until(world.ready, what="registered")
         chaos.chance = 0.08
         disasters = group.create_task(_disasters(world, chaos, 5))
-        for version in range(60):
+        version = 0
+        while version < 60 or len(chaos.kills) < 4:
+            version += 1
             chosen = chaos.random.sample(clients, 3)
             await world.happen(*(ClientUpdated(t, c, version) for t, c in chosen))
             await asyncio.sleep(chaos.random.random() * 0.03)
         await disasters
         chaos.chance = 0.0
-        await until(lambda: _complete(world), timeout=30, what="every event has its effect")
+        await until(lambda: _complete(world), what="every event has its effect")
         for role in roles:
             role.cancel()
-    assert len(chaos.kills) >= 4, "the test must have killed in several places"
     assert await world.dead() == 0
     happened = [(r[0], r[1]) for r in await world.pool.fetch("SELECT key, (data->>'version')::int FROM outbox")]
     assert Counter(await world.effects()) == Counter(happened)

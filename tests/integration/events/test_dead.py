@@ -26,6 +26,7 @@ from battcrm.services.dead import DeadLetter, DeadLetters, find_tenant
 from battcrm.transport.accounts import ChannelDirectory
 from battcrm.transport.door import Door
 from tests.integration.events.conftest import SHARDS, World, ledger, running, settled, until
+from tests.support.waiting import PATIENCE
 
 KEY = bytes(range(32))
 START = {
@@ -270,7 +271,7 @@ def dead_command(world: World, pg_url: str, home: Path, *arguments: str) -> subp
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
 
 

@@ -127,7 +127,7 @@ async def _all(world: World, count: int) -> bool:
 async def test_one_of_two_relays_works_and_the_other_takes_over(world: World) -> None:
     tenant = await world.tenant()
     client = await world.client(tenant)
-    first, second = world.relay(lease=0.6), world.relay(lease=0.6)
+    first, second = world.relay(lease=3600), world.relay(lease=3600)
     await first.step()
     async with running(second):
         await world.updates(tenant, client, 1, 1)
@@ -136,6 +136,7 @@ async def test_one_of_two_relays_works_and_the_other_takes_over(world: World) ->
         assert second.held == frozenset()
         assert await published(world) == [(str(client), 1)]
         # The first one dies without a word: its lease runs out.
+        await world.pool.execute("UPDATE lease SET until = $1", world.clock.now())
         await world.updates(tenant, client, 2, 1)
         await until(lambda: _all(world, 2), what="the second relay publishes")
         assert len(second.held) == SHARDS

@@ -138,12 +138,12 @@ async def test_the_graph_is_right_again_after_a_kill(
         async with running(world.relay(), world.processor(registry)):
             await until(lambda: world.ready("graph"), what="registered")
             clients = [await shop.visit(number) for number in range(1, 6)]
-            await until(right, what="all five visits projected", timeout=120)
+            await until(right, what="all five visits projected")
             await killed_half_way(server, bolt, shop.rows)
             await turns_go_on(shop, GraphContextReader(bolt, prices, SystemClock(), deadline=0.15), clients[0])
             assert await drift(checker, tenant) is None
             await server.back()
-            await until(right, what="zero drift after the return", timeout=120)
+            await until(right, what="zero drift after the return")
         found = await bolt.read(
             "MATCH (n:Appeal {tenant_id: $tenant_id}) RETURN n.id AS id", {"tenant_id": str(tenant)}
         )

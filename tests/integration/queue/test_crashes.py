@@ -136,7 +136,7 @@ async def test_stopped_worker_gives_its_tasks_back_at_once(place: Place, provide
     await place.push({"id": 1, "text": OPEN})
     async with bridged(place, options()) as built:
         running = asyncio.ensure_future(asyncio.wait_for(_both(built), PATIENCE))
-        await eventually(lambda: provider.in_flight == 1, timeout=30, what="the model was asked")
+        await eventually(lambda: provider.in_flight == 1, what="the model was asked")
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running

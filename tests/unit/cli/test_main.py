@@ -13,6 +13,7 @@ import typer
 
 from battcrm.cli import main
 from battcrm.kit.errors import Conflict, Invalid
+from tests.support.waiting import PATIENCE
 
 
 def battcrm(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -23,7 +24,7 @@ def battcrm(home: Path, *arguments: str, **variables: str) -> subprocess.Complet
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
 
 
@@ -38,7 +39,7 @@ def test_help_lists_commands_without_importing_them(tmp_path: Path) -> None:
         "assert not loaded, loaded\n"
         "assert 'battcrm.cli.servers' not in sys.modules\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     for name in ("up", "down", "status", "doctor"):
         assert name in done.stdout

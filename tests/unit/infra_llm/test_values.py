@@ -18,6 +18,7 @@ from battcrm.infra.llm.replies import answer_of, error_for, retry_after
 from battcrm.infra.llm.schema import broken_at, sendable
 from battcrm.kit.errors import AuthExpired, BattError, Invalid, Permanent, RateLimited, Transient
 from battcrm.settings import load_settings
+from tests.support.waiting import PATIENCE
 from tests.unit.infra_llm.scripted import question
 
 ROOT = Path(__file__).parents[3]
@@ -187,5 +188,5 @@ def test_no_vendor_library_is_loaded_without_a_key(module: str) -> None:
     script = (
         f"import sys, {module}; sys.exit(' '.join(m for m in ('openai', 'litellm', 'httpx') if m in sys.modules) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert (done.returncode, done.stderr.strip()) == (0, "")
