@@ -186,7 +186,10 @@ class HandoverReminded(Event):
 
 @dataclass(frozen=True, slots=True)
 class AttentionAsked(Event):
-    """The bot has dealt with a turn that a person should know of; `reason` = vip. Who may speak did not change."""
+    """The bot has taken up an appeal that a person should know of; `reason` = vip. Who may speak did not change.
+
+    Comes once: when the appeal is opened, and again when it is reopened.
+    """
 
     TYPE: ClassVar[str] = "attention.asked"
     appeal_id: UUID

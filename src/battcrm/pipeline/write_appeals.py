@@ -201,7 +201,7 @@ def _events_of(outcome: TurnOutcome, branch: Branch, change: AppealChange, versi
         yield HandoverRequested(
             tenant, client, appeal, outcome.input.dialog.dialog_id, outcome.turn_id, handover.reason
         )
-    elif VIP_FLAG in branch.plan.flags:
+    elif VIP_FLAG in branch.plan.flags and (before is None or change.reopened_as is not None):
         yield AttentionAsked(tenant, client, appeal, outcome.input.dialog.dialog_id, outcome.turn_id, VIP_FLAG)
 
 
