@@ -75,9 +75,11 @@ class RuleReader:
         signals = read_signals(texts, marked, books["signal"], translit=translit)
         opinion = _opinion(line, signals, known)
         found = _hypotheses(marked, repairs, books, signals, known, opinion)
-        hypotheses = tuple(hypothesis for _, hypothesis in found)
-        still_open = open_fields(marked, [device for device, _ in found], hypotheses, books["type"], signals, known)
-        reading = Reading(hypotheses, signals, still_open, VERSION)
+        meant = [device for device, _ in found if not device.passed]
+        hypotheses = tuple(hypothesis for device, hypothesis in found if not device.passed)
+        passed = tuple(hypothesis for device, hypothesis in found if device.passed)
+        still_open = open_fields(marked, meant, hypotheses, books["type"], signals, known)
+        reading = Reading(hypotheses, signals, still_open, VERSION, passed)
         question = answers.asked(context.expecting, context.options) if context is not None else None
         if question is None or not texts:
             return reading
@@ -153,15 +155,16 @@ def _hypotheses(
     whole = _overridden(whole, signals)
     owner = part_fact(books["part"], line)
     found = []
+    several = sum(not device.passed for device in devices) > 1
     for device in devices:
-        wish = whole
-        if len(devices) > 1:
+        wish, listed = whole, several or device.passed
+        if listed:
             own = asked_in(line, device, books["type"])
             explicit = any(hit.rule.kind == "ask" for hit in own)
             wish = (
                 type_fact(own, device.repairs, asked_in(line, device, books["part"]), line) if explicit else None
             ) or whole
-        heard = opinion if len(devices) == 1 else None
+        heard = None if listed else opinion
         found.append((device, _hypothesis(device, wish, owner, line, heard, repairs.denied)))
     return found
 

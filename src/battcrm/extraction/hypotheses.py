@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from battcrm.extraction.rules.line import Line
-from battcrm.extraction.rules.match import CLAUSE, MESSAGE, Hit, Word, class_of, sentence
+from battcrm.extraction.rules.match import CLAUSE, MESSAGE, SENTENCE, Hit, Word, class_of, sentence
 from battcrm.extraction.tools.model import DeviceMention
 from battcrm.models.facts import Candidate, Fact
 
@@ -44,12 +44,14 @@ class Device:
     candidates: tuple[Candidate, ...] = ()
     open: bool = False
     repairs: list[Hit] = field(default_factory=list)
+    passed: bool = False
 
 
 def devices_of(line: Line, repairs: Sequence[Hit], wishes: Sequence[Hit]) -> list[Device]:
     """The devices meant, the one asked about last in the end; each with its own repair hits.
 
-    With one device, or none, a single entry carries all hits. `wishes` are the hits of the book `type`.
+    With one device, or none, a single entry carries all hits. `wishes` are the hits of the book `type`. Devices that
+    the last message turned from are `passed` and come first.
     """
     devices = _distinct(line)
     if len(devices) <= 1:
@@ -64,8 +66,7 @@ def devices_of(line: Line, repairs: Sequence[Hit], wishes: Sequence[Hit]) -> lis
         if not any(_also_broken(line, device, devices, broken) for device in group if not device.repairs):
             _share(group)
     if _asks_next(line, devices[-1]):
-        devices[-1].repairs = list(repairs)
-        return devices[-1:]
+        return _turned(line, devices, repairs, wishes)
     return _meant(line, devices, groups, repairs, wishes, broken)
 
 
@@ -220,6 +221,14 @@ def _asks_next(line: Line, device: Device) -> bool:
     return 0 < first <= at and bool(told) and told[0].norm in _TURNS and all(word.norm in _NEXT for word in told)
 
 
+def _turned(line: Line, devices: list[Device], repairs: Sequence[Hit], wishes: Sequence[Hit]) -> list[Device]:
+    """The last device with everything that was asked, and before it those that had a question of their own."""
+    for device in devices[:-1]:
+        device.passed = bool(device.repairs) or _also_asked(line, device, devices, wishes)
+    devices[-1].repairs = list(repairs)
+    return [device for device in devices if device.passed or device is devices[-1]]
+
+
 def _share(group: list[Device]) -> None:
     with_hits = [device for device in group if device.repairs]
     if len(with_hits) != 1 or len(group) == 1:
@@ -236,8 +245,9 @@ def _meant(
     wishes: Sequence[Hit],
     broken: Sequence[Hit],
 ) -> list[Device]:
+    also = [d for d in devices if _also_broken(line, d, devices, broken) or _also_asked(line, d, devices, wishes)]
     if repairs and not any(word.norm in _BOTH for word in line.words):
-        return [device for device in devices if device.repairs or _also_broken(line, device, devices, broken)]
+        return [device for device in devices if device.repairs or device in also]
     if repairs:
         return devices
     group = groups[-1]
@@ -246,7 +256,7 @@ def _meant(
         last = max(hit.last for hit in asks)
         ahead = [g for g in groups if g[0].places[0] <= last + 4]
         group = ahead[-1] if ahead else group
-    return group
+    return [device for device in devices if device in group or device in also]
 
 
 def _also_broken(line: Line, device: Device, devices: Sequence[Device], broken: Sequence[Hit]) -> bool:
@@ -257,14 +267,27 @@ def _also_broken(line: Line, device: Device, devices: Sequence[Device], broken: 
         _one_clause(line, hit, place) and not any(min(place, hit.first) < at < max(place, hit.last) for at in others)
         for hit in broken
     )
-    if not told:
-        return False
+    return told and _besides(line, place, others)
+
+
+def _also_asked(line: Line, device: Device, devices: Sequence[Device], wishes: Sequence[Hit]) -> bool:
+    """A device with a question of its own and another one named besides: "айфон 12, сколько ремонт? И ещё a52"."""
+    others = [other.places[0] for other in devices if other is not device]
+    for hit in asked_in(line, device, [hit for hit in wishes if hit.rule.kind == "ask"]):
+        nearest = min((place for place, _ in _places(list(devices))), key=lambda at: abs(at - hit.first))
+        if nearest in device.places and _besides(line, device.places[0], others):
+            return True
+    return False
+
+
+def _besides(line: Line, place: int, others: Sequence[int]) -> bool:
+    """Whether the nearest of the other devices is one more, not what this one was changed for."""
     nearest = min(others, key=lambda at: abs(at - place))
     between = line.words[min(place, nearest) : max(place, nearest)]
     bought = class_of("@bought")
     if any(word.norm in _ELSEWHERE or bought in word.classes for word in between):
         return False
-    return any(word.norm in _BESIDES for word in between)
+    return any(word.norm in _BESIDES or (word.norm in _TURNS and word.before >= SENTENCE) for word in between)
 
 
 def asked_in(line: Line, device: Device, hits: Sequence[Hit]) -> list[Hit]:

@@ -138,12 +138,15 @@ class Reading:
     """Result of reading a turn's texts: at least one hypothesis, the signals, and what stays open.
 
     `open_fields` lists fields the rules could not settle although the text speaks of them: worth a model call.
+    `passed` are devices with a question of their own from which a later message turned to another ("and for a 12?"):
+    a talk is about the last one, but whoever answers all the texts at once owes an answer to these too.
     """
 
     hypotheses: tuple[Hypothesis, ...]
     signals: Signals = field(default_factory=Signals)
     open_fields: frozenset[str] = frozenset()
     version: str = ""
+    passed: tuple[Hypothesis, ...] = ()
 
     @property
     def main(self) -> Hypothesis:

@@ -91,8 +91,8 @@ class TurnEngine:
         branches: list[Branch] = []
         situations: dict[int, Situation] = {}
         final = completion.reading if completion else reading
-        for index in range(len(final.hypotheses))[-_MAX_DEVICES:]:
-            one = replace(final, hypotheses=(final.hypotheses[index],))
+        for device in (*final.passed, *final.hypotheses)[-_MAX_DEVICES:]:
+            one = replace(final, hypotheses=(device,))
             branch, situation = await self._branch(_without_taken(turn, branches), one, completion, outcome)
             branches.append(branch)
             situations[id(branch)] = situation

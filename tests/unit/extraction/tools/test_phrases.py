@@ -98,6 +98,27 @@ def test_a_second_device_that_only_broke_is_kept(texts: tuple[str, ...], expecte
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Айфон 13, сколько будет ремонт? И ещё самсунг а52, экран разбит", ["iPhone 13", "Galaxy A52"]),
+        ("Айфон 13, сколько будет ремонт? И ещё самсунг а52", ["iPhone 13", "Galaxy A52"]),
+        ("Сколько стоит айфон 13 починить? А самсунг а52 экран?", ["iPhone 13", "Galaxy A52"]),
+        ("Айфон 13 сколько ремонт и самсунг а52 экран", ["iPhone 13", "Galaxy A52"]),
+        ("У меня был айфон 12, сколько стоил ремонт? Теперь самсунг а52, экран разбит", ["Galaxy A52"]),
+        ("Айфон 13, сколько будет ремонт? Самсунг а52 вы мне чинили, спасибо", ["Galaxy A52"]),
+    ],
+)
+def test_a_device_with_a_question_of_its_own_is_kept_beside_another(text: str, expected: list[str]) -> None:
+    assert [sure(h.model) for h in read(text).hypotheses] == expected
+
+
+def test_what_a_later_message_turns_from_is_passed_not_lost() -> None:
+    reading = read("Сколько экран на айфон 13?", "а на редми ноут 10 про?")
+    assert [(sure(h.model), repairs(h)) for h in reading.hypotheses] == [("Redmi Note 10 Pro", {"screen"})]
+    assert [(sure(h.model), repairs(h)) for h in reading.passed] == [("iPhone 13", {"screen"})]
+
+
+@pytest.mark.parametrize(
     "texts",
     [
         ("экран на самсунг стилус", "а, это lg, перепутал"),
