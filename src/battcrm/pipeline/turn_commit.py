@@ -19,7 +19,7 @@ from battcrm.models.situation import Control
 from battcrm.pipeline import write_appeals, write_turns
 from battcrm.pipeline.catch_up import catch_up
 from battcrm.pipeline.handovers import watch_handovers
-from battcrm.pipeline.turn_types import TurnOutcome, TurnState
+from battcrm.pipeline.turn_types import Branch, TurnOutcome, TurnState
 from battcrm.pipeline.write_replies import Replies
 
 MAX_SUPERSEDED: Final = 2
@@ -77,7 +77,7 @@ class TurnCommitter:
             now = self._clock.now()
             kept = [o for o, v in zip(outcomes, verdicts, strict=True) if v in (TurnState.POSTED, TurnState.SILENT)]
             dropped = [o for o, v in zip(outcomes, verdicts, strict=True) if v is TurnState.SUPERSEDED]
-            handovers = [o for o in dropped if o.hands_over and not _merged(o, locked)]
+            handovers = [o for o in dropped if o.hands_over and not _begins_anew(o, locked)]
             await self._write(connection, kept, handovers, locked, now)
             await self._release(connection, [o for o in dropped if o not in handovers], locked)
             await write_turns.superseded_turns(connection, [o for o in dropped if o not in handovers], now)
@@ -118,24 +118,11 @@ class TurnCommitter:
             return TurnState.LOST
         if _merged(outcome, locked):
             return TurnState.SUPERSEDED
-        taken = dialog["human_until"] is not None and dialog["human_until"] != dialog_view.human_until
-        if outcome.speaks and (taken or self._control_lost(outcome, locked)):
+        if (outcome.speaks or outcome.hands_over) and _settled_by_people(outcome, locked):
             return TurnState.SUPERSEDED
         if dialog["version"] != dialog_view.version and work["superseded"] < MAX_SUPERSEDED:
             return TurnState.SUPERSEDED
         return TurnState.POSTED if outcome.speaks else TurnState.SILENT
-
-    @staticmethod
-    def _control_lost(outcome: TurnOutcome, locked: Locked) -> bool:
-        """An operator took the appeal while the turn was thinking."""
-        for branch in outcome.branches:
-            change = branch.change
-            if change is None or change.before is None:
-                continue
-            row = locked.appeals.get((outcome.input.dialog.tenant_id, change.appeal_id))
-            if row is not None and row["control"] != change.before.control.value and row["control"] != Control.BOT:
-                return True
-        return False
 
     async def _write(
         self,
@@ -179,6 +166,36 @@ class TurnCommitter:
         rows = {(o.input.dialog.tenant_id, o.input.client_id): 0 if _merged(o, locked) else 1 for o in dropped}
         if rows:
             await connection.execute(_RELEASE, *columns([(*k, n) for k, n in sorted(rows.items())], 3))
+
+
+def _begins_anew(outcome: TurnOutcome, locked: Locked) -> bool:
+    """Is the turn's handover to be decided once more, because of what people did meanwhile?
+
+    Elsewhere a handover is never discarded; but in the hands of a person it has arrived, and in a closed appeal or in
+    another client's name nobody would see it.
+    """
+    return _merged(outcome, locked) or _settled_by_people(outcome, locked)
+
+
+def _settled_by_people(outcome: TurnOutcome, locked: Locked) -> bool:
+    """Did a person take the chat or an appeal, or close what was to be handed over, while the turn was thinking?"""
+    view = outcome.input.dialog
+    talks = locked.dialogs[view.tenant_id, view.dialog_id]["human_until"]
+    return (talks is not None and talks != view.human_until) or any(
+        _settled(branch, row)
+        for branch in outcome.branches
+        if branch.change is not None
+        and (row := locked.appeals.get((view.tenant_id, branch.change.appeal_id))) is not None
+    )
+
+
+def _settled(branch: Branch, row: Any) -> bool:
+    before = branch.change.before if branch.change is not None else None
+    if before is None:
+        return False
+    taken = row["control"] not in (before.control, Control.BOT)
+    closed = before.closed_at is None and row["status"] in write_appeals.CLOSED
+    return taken or (closed and branch.plan.handover is not None)
 
 
 def _merged(outcome: TurnOutcome, locked: Locked) -> bool:
