@@ -35,9 +35,6 @@ UNAVAILABLE: Final = (
     asyncpg.InternalClientError,
 )
 
-# A transaction that somebody forgot must not hold back vacuum and everybody's locks for ever (PROTOCOL I).
-# Connections are kept for good: the server looks after those that a firewall might forget.
-_LIMITS: Final = {"idle_in_transaction_session_timeout": "60s", "tcp_keepalives_idle": "60"}
 # The connection lives: the statement lost a race or was refused for want of room.
 _ANSWERED: Final = (
     asyncpg.DeadlockDetectedError,
@@ -64,25 +61,35 @@ _KEYED: Final = {
 
 
 async def open_pool(
-    url: str, *, maximum: int = 10, minimum: int = 1, name: str = "battcrm", keyed: bool = False
+    url: str,
+    *,
+    maximum: int = 10,
+    minimum: int = 1,
+    name: str = "battcrm",
+    keyed: bool = False,
+    patience: float = 30.0,
 ) -> Pool:
     """Open a pool. `url` may be any libpq URL; `application_name` tells the processes apart in pg_stat_activity.
 
-    `keyed` is for roles, whose statements all look rows up by key: each is planned once, for index scans.
+    `keyed` is for roles, whose statements all look rows up by key: each is planned once, for index scans. A statement
+    that takes more than `patience` seconds is given up.
     """
     driver = await asyncpg.create_pool(
         re.sub(r"^postgresql\+\w+://", "postgresql://", url),
         min_size=minimum,
         max_size=maximum,
         max_inactive_connection_lifetime=0,
-        command_timeout=30,
+        command_timeout=patience,
         init=_prepare,
         reset=_nothing_to_reset,
         server_settings={
             "application_name": name,
             "jit": "off",
             "timezone": "UTC",
-            **_LIMITS,
+            # A transaction that somebody forgot must not hold back vacuum and everybody's locks for ever (PROTOCOL I).
+            "idle_in_transaction_session_timeout": f"{2 * patience:g}s",
+            # Connections are kept for good: the server looks after those that a firewall might forget.
+            "tcp_keepalives_idle": "60",
             **(_KEYED if keyed else {}),
         },
     )

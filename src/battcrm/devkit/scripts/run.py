@@ -36,6 +36,9 @@ from battcrm.models.calls import CallScope
 from battcrm.workers.layers import load_sections
 
 AT_ONCE: Final = 8
+# Roles that give a statement up wait for the script's clock, which stands still until they are through: a machine that is
+# busy elsewhere must not make them.
+_PATIENCE: Final = 1800.0
 _KEY: Final = b"script-key-script-key-script-key"
 
 
@@ -139,7 +142,7 @@ async def world(url: str, *, at_once: int = AT_ONCE) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
         stack.callback(structlog.reset_defaults)
-        pool = await open_pool(_hasty(url), maximum=2 * at_once + 2, name="scripts")
+        pool = await open_pool(_hasty(url), maximum=2 * at_once + 2, name="scripts", patience=_PATIENCE)
         stack.push_async_callback(pool.close)
         http = AioHttp()
         stack.push_async_callback(http.close)
