@@ -169,12 +169,12 @@ class Graph:
         await asyncio.gather(*self._late, return_exceptions=True)
         await self._driver.close()
 
-    async def agent(self, *, deadline: float = 5.0) -> str:
+    async def agent(self, *, deadline: float = 30.0) -> str:
         """What the server calls itself, such as `Neo4j/5.26.25`."""
         info = await self._guard("read", self._driver.get_server_info(), deadline)
         return str(info.agent)
 
-    async def read(self, text: LiteralString, parameters: Mapping[str, Any], *, deadline: float = 5.0) -> list[Row]:
+    async def read(self, text: LiteralString, parameters: Mapping[str, Any], *, deadline: float = 30.0) -> list[Row]:
         """Rows of one reading statement, within `deadline` seconds in all.
 
         Raises Transient (time-out, server away, circuit open), AuthExpired, Permanent (our mistake). A question that

@@ -18,11 +18,12 @@ from battcrm.infra.postgres import Pool, open_pool
 from battcrm.kit.clock import SystemClock
 from tests.support.graph import GraphServer
 from tests.support.graph_rows import Rows
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture
 async def bolt(graph: GraphServer) -> AsyncIterator[Graph]:
-    opened = Graph.open(graph.url, *graph.auth, database=graph.database, clock=SystemClock())
+    opened = Graph.open(graph.url, *graph.auth, database=graph.database, clock=SystemClock(), connect_timeout=PATIENCE)
     await migrate(opened)
     yield opened
     await opened.close()
@@ -58,4 +59,4 @@ def checker(pool: Pool, bolt: Graph, projector: Projector) -> Checker:
 @pytest.fixture
 def reader(pool: Pool, bolt: Graph) -> GraphContextReader:
     # A slow machine must not turn a contract into a race: the deadline has its own test.
-    return GraphContextReader(bolt, PostgresPricing(pool, deadline=20.0), SystemClock(), deadline=20.0)
+    return GraphContextReader(bolt, PostgresPricing(pool, deadline=PATIENCE), SystemClock(), deadline=PATIENCE)

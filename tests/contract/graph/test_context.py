@@ -8,9 +8,10 @@ import pytest
 from battcrm.graph.context import GraphContextReader
 from battcrm.graph.pricing_source import PostgresPricing
 from battcrm.graph.sync import Projector
+from battcrm.infra.circuit import Circuit
 from battcrm.infra.neo4j import Graph
 from battcrm.infra.postgres import Pool
-from battcrm.kit.clock import SystemClock
+from battcrm.kit.clock import ManualClock, SystemClock
 from battcrm.models.situation import ContextQuery
 from tests.support.graph_rows import NOW, Rows
 
@@ -106,7 +107,9 @@ async def test_a_quote_has_labour_from_repairs_part_from_the_list_and_all_eviden
 async def test_prices_survive_without_a_graph_and_say_so(rows: Rows, pool: Pool) -> None:
     for day in range(6):
         await rows.repair(day)
-    dead = Graph.open("bolt://127.0.0.1:9", "root", "nothing-there", clock=SystemClock(), connect_timeout=0.2)
+    dead = Graph.open(
+        "bolt://127.0.0.1:9", "root", "nothing-there", clock=SystemClock(), circuit=Circuit(ManualClock(NOW))
+    )
     reader = GraphContextReader(dead, PostgresPricing(pool, deadline=20.0), SystemClock(), deadline=0.5)
     facts = await reader.fetch(query(rows))
     assert facts.unavailable in ("graph: graph_unavailable", "graph: graph_timeout")

@@ -11,6 +11,7 @@ from battcrm.infra.neo4j import Graph, Statement
 from battcrm.kit.clock import SystemClock
 from tests.support.graph import GraphServer
 from tests.support.graph_rows import NOW, Rows
+from tests.support.waiting import PATIENCE
 
 
 async def everything(bolt: Graph, tenant_id: UUID) -> list[dict[str, object]]:
@@ -60,7 +61,7 @@ async def test_migrations_are_idempotent(bolt: Graph) -> None:
 async def test_who_started_without_the_server_makes_the_schema_with_the_first_event(
     graph: GraphServer, rows: Rows
 ) -> None:
-    late = Graph.open(graph.url, *graph.auth, database=graph.database, clock=SystemClock())
+    late = Graph.open(graph.url, *graph.auth, database=graph.database, clock=SystemClock(), connect_timeout=PATIENCE)
     await late.write([Statement("MATCH (s:GraphSchema {tenant_id: '-'}) DETACH DELETE s")])
     assert await version(late) == 0
     client = await rows.client()

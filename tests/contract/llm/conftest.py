@@ -19,6 +19,7 @@ from battcrm.models.calls import CallScope
 from battcrm.settings import Settings, load_settings
 from battcrm.workers.models import chat_call
 from battcrm.workers.runtime import Runtime, connect
+from tests.support.waiting import PATIENCE
 
 BIG, SMALL = "gpt-4.1", "gpt-4.1-mini"
 TENANT = UUID(int=7)
@@ -32,6 +33,13 @@ _DOCUMENT = """
 INSERT INTO tenant_config (tenant_id, version, state, document, created_at) VALUES ($1, 1, 'published', $2, $3)
 ON CONFLICT (tenant_id, version) DO UPDATE SET document = excluded.document
 """
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow machine must not turn a contract into a race."""
+    monkeypatch.setattr("battcrm.infra.llm.cache._REDIS_S", PATIENCE)
+    monkeypatch.setattr("battcrm.infra.llm.openai._CONNECT_S", PATIENCE)
 
 
 @pytest.fixture
@@ -67,7 +75,7 @@ class World:
     pool: Pool
 
     async def ask(
-        self, text: str, *, deadline_s: float = 8.0, scope: CallScope | None = None
+        self, text: str, *, deadline_s: float = 60.0, scope: CallScope | None = None
     ) -> tuple[Mapping[str, Any], CallScope]:
         who = scope or CallScope(TENANT, turn_id=UUID(int=70))
         prompt = load_prompt()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from datetime import date
+from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -24,6 +25,7 @@ from tests.contract.llm.conftest import BIG, SMALL, TENANT, World, other_worker,
 from tests.support.waiting import eventually
 
 _ROOT = Path(__file__).parents[3]
+_BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
 async def test_ledger_row_says_who_asked_what_and_what_it_cost(world: World) -> None:
@@ -143,6 +145,20 @@ async def test_wishes_of_one_batch_are_granted_as_far_as_they_go(world: World) -
     wishes = [Wish(tenant, day, 10, 35) for _ in range(6) for tenant in (TENANT, UUID(int=8))]
     granted = await asyncio.gather(*(book.reserve(wish) for wish in wishes))
     assert granted == [True] * 6 + [False] * 6
+
+
+async def test_money_granted_to_somebody_who_has_left_is_given_back(world: World) -> None:
+    later, day = Later(ManualClock()), date(2026, 1, 5)
+    book = PostgresBudget(world.pool, later)
+    async with world.pool.acquire() as other, other.transaction():
+        await other.execute("LOCK TABLE llm_budget IN EXCLUSIVE MODE")
+        asking = asyncio.ensure_future(book.reserve(Wish(TENANT, day, 10, 35)))
+        await eventually(partial(world.pool.fetchval, _BLOCKED), what="the reservation waits for its row")
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    await later.drain()
+    assert await world.pool.fetchval("SELECT reserved_microrub FROM llm_budget WHERE tenant_id = $1", TENANT) == 0
 
 
 async def test_calls_asked_together_take_what_is_left(settings: Settings, provider: OpenAiEmulator) -> None:

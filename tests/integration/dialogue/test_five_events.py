@@ -41,7 +41,7 @@ class RealTurns(Bench):
         layers = Layers(
             extractor=RuleExtractor(Catalogue.load()),
             router_for=lambda _config: DeviceAppealRouter(),
-            graph=GraphContextReader(None, PostgresPricing(pool), self.clock),
+            graph=GraphContextReader(None, PostgresPricing(pool, deadline=3600.0), self.clock),
             responder=RuleResponseRouter(composer),
             composer=composer,
             response_settings=ResponseSettings,

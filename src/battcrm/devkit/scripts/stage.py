@@ -52,6 +52,8 @@ from battcrm.transport.sender import OutWorker
 from battcrm.workers.layers import channel_view, query_limits
 
 _PATIENCE: Final = timedelta(minutes=40)
+# Deadlines are real time and the clock here is not: out of the way.
+_DEADLINE: Final = 3600.0
 _STUCK: Final = 0.25
 _LOOK: Final = 0.002
 _CARE: Final = frozenset({RETURN_KIND, UNTAKEN_KIND, OUTCOMES_KIND, TWINS_KIND})
@@ -146,9 +148,8 @@ class Stage:
         )
         self._engine = ThinkingEngine(self._layers(self._model_down), self.clock, self.ids, self._thinking)
         loader, committer = TurnLoader(pool, self.clock, configs), TurnCommitter(pool, self.clock, self.ids)
-        # The deadline is real time and the clock here is not: out of the way.
         self._ai = AiWorker(
-            pool, self.clock, wakeups, self._engine, loader, committer, deadline=3600.0, buckets=buckets
+            pool, self.clock, wakeups, self._engine, loader, committer, deadline=_DEADLINE, buckets=buckets
         )
         channels = ChannelDirectory(pool, self._shared.vault, self.clock, wakeups)
         store = SendStore(pool, self.clock, self.ids)
@@ -176,7 +177,7 @@ class Stage:
         return Layers(
             extractor=self._shared.extractor_down if model_down else self._shared.extractor,
             router_for=_router_for,
-            graph=GraphContextReader(None, PostgresPricing(self._shared.pool), self.clock),
+            graph=GraphContextReader(None, PostgresPricing(self._shared.pool, deadline=_DEADLINE), self.clock),
             responder=RuleResponseRouter(composer),
             composer=composer,
             response_settings=ResponseSettings,

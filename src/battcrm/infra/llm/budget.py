@@ -87,8 +87,17 @@ class PostgresBudget:
         self._settlements: Batcher[Settlement, None] = Batcher(self._settle, pace=0.25)
 
     async def reserve(self, wish: Wish) -> bool:
-        """Set the money aside; False when the day's limit would be passed."""
-        return await self._wishes.submit(wish)
+        """Set the money aside; False when the day's limit would be passed. Who stops waiting has nothing set aside."""
+        asking = asyncio.ensure_future(self._wishes.submit(wish))
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            self._later.post(lambda: self._give_back(wish, asking), "llm_budget")
+            raise
+
+    async def _give_back(self, wish: Wish, asking: asyncio.Future[bool]) -> None:
+        if await asking:
+            await self._settlements.submit(Settlement(wish.tenant_id, wish.day, wish.amount, 0))
 
     def settle(self, settlement: Settlement) -> None:
         """Settle with the next batch."""
