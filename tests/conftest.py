@@ -11,6 +11,7 @@ from pytest_socket import socket_allow_hosts
 from tests.support.database import migrated_database, wipe, with_database
 from tests.support.graph import GraphServer, embedded_graph, given_graph
 from tests.support.servers import Servers, TestRun
+from tests.support.waiting import PATIENCE
 
 _RUN = pytest.StashKey[TestRun]()
 
@@ -73,7 +74,7 @@ def redis_url(servers: Servers, worker: str) -> str:
     url = urlunsplit(urlsplit(servers.redis_url)._replace(path=f"/{number}"))
     import redis
 
-    with redis.Redis.from_url(url) as client:
+    with redis.Redis.from_url(url, socket_timeout=PATIENCE) as client:
         client.flushdb()
     return url
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, overload
 from battcrm.kit.errors import OutcomeUnknown, Transient
 
 T = TypeVar("T")
-_POLL_SECONDS = 0.01
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.1
 PATIENCE = 120.0
 """Seconds after which something hangs. Only a test that fails waits for so long, however slow the machine is."""
 
@@ -26,7 +26,7 @@ async def eventually(predicate: Callable[[], T], *, timeout: float = ..., what: 
 async def eventually(predicate: Callable[[], Any], *, timeout: float = PATIENCE, what: str = "") -> Any:
     """The first true result of `predicate` (sync or async). Fails the test after `timeout` seconds, naming `what`."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + timeout
+    deadline, pause = loop.time() + timeout, _FIRST_PAUSE
     while True:
         outcome = predicate()
         value = await outcome if inspect.isawaitable(outcome) else outcome
@@ -34,7 +34,8 @@ async def eventually(predicate: Callable[[], Any], *, timeout: float = PATIENCE,
             return value
         if loop.time() > deadline:
             raise AssertionError(f"not within {timeout:g} s: {what or predicate}; last result {value!r}")
-        await asyncio.sleep(_POLL_SECONDS)
+        await asyncio.sleep(pause)
+        pause = min(_LONGEST_PAUSE, pause * 1.2)  # who is waited for needs the processor too
 
 
 async def outcome_is_unknown(call: Callable[[float], Awaitable[object]]) -> bool:

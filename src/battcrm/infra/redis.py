@@ -14,12 +14,12 @@ from redis.exceptions import RedisError
 AWAY: Final = (RedisError, OSError, RuntimeError)
 
 
-def open_redis(url: str) -> Redis:
+def open_redis(url: str, *, connect_timeout: float = 2.0) -> Redis:
     """A client with short time-outs: Redis only carries hints and events, nobody may wait long for it."""
     return Redis.from_url(
         url,
         protocol=2,
-        socket_connect_timeout=2,
+        socket_connect_timeout=connect_timeout,
         socket_timeout=None,
         health_check_interval=15,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 1),

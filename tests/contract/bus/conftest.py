@@ -11,6 +11,7 @@ from battcrm.events.bus import EventBus, RedisBus, stream
 from battcrm.events.memory_bus import MemoryBus
 from battcrm.infra.redis import open_redis
 from battcrm.kit.clock import SystemClock
+from tests.support.waiting import PATIENCE
 
 
 @dataclass
@@ -26,7 +27,7 @@ async def under_test(request: pytest.FixtureRequest) -> AsyncIterator[BusUnderTe
         memory = MemoryBus(SystemClock())
         yield BusUnderTest(memory, memory.wipe, memory.destroy_group)
         return
-    redis = open_redis(request.getfixturevalue("redis_url"))
+    redis = open_redis(request.getfixturevalue("redis_url"), connect_timeout=PATIENCE)
     try:
         yield BusUnderTest(
             RedisBus(redis, spread=request.param == "redis-spread"),

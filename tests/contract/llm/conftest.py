@@ -19,7 +19,7 @@ from battcrm.models.calls import CallScope
 from battcrm.settings import Settings, load_settings
 from battcrm.workers.models import chat_call
 from battcrm.workers.runtime import Runtime, connect
-from tests.support.waiting import PATIENCE
+from tests.support.patience import relax
 
 BIG, SMALL = "gpt-4.1", "gpt-4.1-mini"
 TENANT = UUID(int=7)
@@ -37,9 +37,7 @@ ON CONFLICT (tenant_id, version) DO UPDATE SET document = excluded.document
 
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slow machine must not turn a contract into a race."""
-    monkeypatch.setattr("battcrm.infra.llm.cache._REDIS_S", PATIENCE)
-    monkeypatch.setattr("battcrm.infra.llm.openai._CONNECT_S", PATIENCE)
+    relax(monkeypatch)
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from uuid import UUID
 
-from redis.asyncio import Redis
-
 from battcrm.devkit.faults.bench import Bench, pools
 from battcrm.devkit.faults.messenger import Messenger, event
 from battcrm.events.bus import RedisBus
@@ -15,6 +13,7 @@ from battcrm.extraction.gazetteer.catalogue import Catalogue
 from battcrm.graph.context import GraphContextReader
 from battcrm.graph.pricing_source import PostgresPricing
 from battcrm.infra.postgres import Pool
+from battcrm.infra.redis import open_redis
 from battcrm.infra.wake import Wakeups
 from battcrm.pipeline.ai_worker import AiWorker
 from battcrm.pipeline.configs import TenantConfigs
@@ -27,6 +26,7 @@ from battcrm.response.router import RuleResponseRouter
 from battcrm.response.settings import ResponseSettings
 from battcrm.transport import registry
 from battcrm.workers.layers import channel_view, query_limits
+from tests.support.waiting import PATIENCE
 
 GROUP = "test-consumer"
 FIVE = ("message.received", "message.sent", "client.created", "appeal.created", "appeal.stage_changed")
@@ -55,7 +55,7 @@ class RealTurns(Bench):
 
 
 async def test_each_fact_of_a_dialogue_is_one_event(clean_database: str, redis_url: str) -> None:
-    redis = Redis.from_url(redis_url, protocol=2)
+    redis = open_redis(redis_url, connect_timeout=PATIENCE)
     bus = RedisBus(redis)
     messenger = Messenger()
     messenger.connect()

@@ -107,7 +107,7 @@ class World:
 @pytest.fixture
 async def world(clean_database: str, redis_url: str) -> AsyncIterator[World]:
     pool = await open_pool(clean_database, maximum=8)
-    redis = open_redis(redis_url)
+    redis = open_redis(redis_url, connect_timeout=PATIENCE)
     await pool.execute("CREATE TABLE toy_effect (n bigserial, client_id uuid, version int)")
     try:
         yield World(pool, redis, redis_url)

@@ -12,10 +12,11 @@ from battcrm.kit.clock import SystemClock
 from tests.integration.events.conftest import World, running, settled, until
 from tests.support.graph import GraphServer
 from tests.support.graph_rows import Rows
+from tests.support.waiting import PATIENCE
 
 
 async def test_rows_named_by_events_appear_in_the_graph(world: World, graph: GraphServer) -> None:
-    bolt = Graph.open(graph.url, *graph.auth, database=graph.database, clock=SystemClock())
+    bolt = Graph.open(graph.url, *graph.auth, database=graph.database, clock=SystemClock(), connect_timeout=PATIENCE)
     tenant = await world.tenant()
     rows = Rows(world.pool, tenant)
     registry = HandlerRegistry()

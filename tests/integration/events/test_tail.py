@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-from redis.asyncio import Redis
-
 from battcrm.events.bus import RedisBus, pack
 from battcrm.events.catalogue import Envelope, PriceChanged
 from battcrm.events.tail import Tail
+from battcrm.infra.redis import open_redis
 from battcrm.kit.clock import ManualClock, SystemClock
 from battcrm.kit.ids import IdFactory
+from tests.support.waiting import PATIENCE
 
 
 def envelope(kind: str, ids: IdFactory) -> Envelope:
@@ -20,7 +20,7 @@ def envelope(kind: str, ids: IdFactory) -> Envelope:
 
 
 async def test_each_of_two_watchers_sees_what_it_asked_for_and_nothing_else(redis_url: str) -> None:
-    redis = Redis.from_url(redis_url, protocol=2)
+    redis = open_redis(redis_url, connect_timeout=PATIENCE)
     bus, ids = RedisBus(redis), IdFactory(SystemClock())
     seen: list[list[str]] = [[], []]
 

@@ -25,7 +25,7 @@ from battcrm.kit.errors import Permanent, Transient
 from battcrm.models.situation import ContextQuery
 from tests.support.graph import GraphServer
 from tests.support.graph_rows import NOW, Rows
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 _NOBODY = "MATCH (n:Client {tenant_id: '-', id: '-'}) RETURN n.id AS id"
 
@@ -99,7 +99,9 @@ def clock() -> ManualClock:
 async def bolt(graph: GraphServer, wire: Wire, clock: ManualClock) -> AsyncIterator[Graph]:
     url = f"bolt://127.0.0.1:{wire.port}"
     circuit = Circuit(clock, threshold=2)
-    opened = Graph.open(url, *graph.auth, database=graph.database, clock=SystemClock(), circuit=circuit)
+    opened = Graph.open(
+        url, *graph.auth, database=graph.database, clock=SystemClock(), connect_timeout=PATIENCE, circuit=circuit
+    )
     await migrate(opened)
     yield opened
     await opened.close()
@@ -125,7 +127,7 @@ def ask(rows: Rows, client: UUID) -> ContextQuery:
 
 
 def reader(rows: Rows, bolt: Graph, deadline: float) -> GraphContextReader:
-    return GraphContextReader(bolt, PostgresPricing(rows.pool, deadline=20.0), SystemClock(), deadline=deadline)
+    return GraphContextReader(bolt, PostgresPricing(rows.pool, deadline=PATIENCE), SystemClock(), deadline=deadline)
 
 
 async def test_a_killed_server_costs_history_not_prices_and_is_found_again(
@@ -134,13 +136,13 @@ async def test_a_killed_server_costs_history_not_prices_and_is_found_again(
     client = await shop(rows, bolt)
     await wire.cut()
     for expected in ("graph_unavailable", "graph_unavailable", "circuit_open", "circuit_open"):
-        facts = await reader(rows, bolt, 5.0).fetch(ask(rows, client))
+        facts = await reader(rows, bolt, PATIENCE).fetch(ask(rows, client))
         assert facts.unavailable == f"graph: {expected}"
         assert facts.history == ()
         assert facts.quotes[0].refusal is None
     await wire.mend()
     clock.advance(1.1)
-    facts = await reader(rows, bolt, 20.0).fetch(ask(rows, client))
+    facts = await reader(rows, bolt, PATIENCE).fetch(ask(rows, client))
     assert (facts.unavailable, len(facts.history)) == (None, 6)
     assert bolt.circuit_state is CircuitState.CLOSED
 
@@ -153,15 +155,16 @@ async def test_a_silent_server_costs_the_deadline_and_nothing_is_kept(rows: Rows
     facts = await asking.fetch(ask(rows, client))
     assert facts.unavailable == "graph: graph_timeout"
     assert facts.quotes[0].n == 6
-    assert 0.3 <= time.monotonic() - started < 5
+    assert time.monotonic() - started >= 0.3
     await wire.mend()
-    again = await reader(rows, bolt, 20.0).fetch(ask(rows, client))
+    again = await reader(rows, bolt, PATIENCE).fetch(ask(rows, client))
     assert len(again.history) == 6
 
 
 async def test_a_late_answer_to_a_probe_ends_the_refusals(
-    rows: Rows, bolt: Graph, wire: Wire, clock: ManualClock
+    rows: Rows, bolt: Graph, wire: Wire, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("battcrm.infra.neo4j._LINGER", PATIENCE)
     client = await shop(rows, bolt)
     asking = reader(rows, bolt, 0.3)
     wire.hold()
@@ -174,14 +177,22 @@ async def test_a_late_answer_to_a_probe_ends_the_refusals(
     await wire.mend()
     # Nobody asks again: the question that was given up brings the news.
     await eventually(lambda: bolt.circuit_state is CircuitState.CLOSED)
-    assert len((await reader(rows, bolt, 20.0).fetch(ask(rows, client))).history) == 6
+    assert len((await reader(rows, bolt, PATIENCE).fetch(ask(rows, client))).history) == 6
 
 
 async def test_no_more_questions_linger_than_there_are_connections(graph: GraphServer, wire: Wire) -> None:
     circuit = Circuit(ManualClock(NOW), threshold=1000)
     url = f"bolt://127.0.0.1:{wire.port}"
-    narrow = Graph.open(url, *graph.auth, database=graph.database, clock=SystemClock(), circuit=circuit, connections=2)
-    await narrow.read(_NOBODY, {}, deadline=20.0)
+    narrow = Graph.open(
+        url,
+        *graph.auth,
+        database=graph.database,
+        clock=SystemClock(),
+        connect_timeout=PATIENCE,
+        circuit=circuit,
+        connections=2,
+    )
+    await narrow.read(_NOBODY, {}, deadline=PATIENCE)
     wire.hold()
     asked = [narrow.read(_NOBODY, {}, deadline=0.2) for _ in range(12)]
     answers = await asyncio.gather(*asked, return_exceptions=True)
@@ -189,21 +200,21 @@ async def test_no_more_questions_linger_than_there_are_connections(graph: GraphS
     await eventually(lambda: len(narrow._late) <= 2)
     await wire.mend()
     await eventually(lambda: not narrow._late)
-    assert await narrow.read(_NOBODY, {}, deadline=20.0) == []
+    assert await narrow.read(_NOBODY, {}, deadline=PATIENCE) == []
     await narrow.close()
 
 
 async def test_cancelling_a_turn_leaves_the_pool_usable(rows: Rows, bolt: Graph, wire: Wire) -> None:
     client = await shop(rows, bolt)
     wire.hold()
-    turn = asyncio.ensure_future(reader(rows, bolt, 20.0).fetch(ask(rows, client)))
+    turn = asyncio.ensure_future(reader(rows, bolt, PATIENCE).fetch(ask(rows, client)))
     await asyncio.sleep(0.05)
     turn.cancel()
     with pytest.raises(asyncio.CancelledError):
         await turn
     await wire.mend()
     assert bolt.circuit_state is CircuitState.CLOSED
-    assert len((await reader(rows, bolt, 20.0).fetch(ask(rows, client))).history) == 6
+    assert len((await reader(rows, bolt, PATIENCE).fetch(ask(rows, client))).history) == 6
 
 
 async def test_the_projector_asks_to_be_retried(rows: Rows, bolt: Graph, wire: Wire) -> None:
@@ -243,7 +254,7 @@ class Beaten(Graph):
 
 async def test_who_loses_every_time_comes_with_less(rows: Rows, graph: GraphServer) -> None:
     clock = SystemClock()
-    beaten = Beaten.open(graph.url, *graph.auth, database=graph.database, clock=clock)
+    beaten = Beaten.open(graph.url, *graph.auth, database=graph.database, clock=clock, connect_timeout=PATIENCE)
     await migrate(beaten)
     for number in range(5):
         await rows.appeal(await rows.client(), number)

@@ -31,6 +31,7 @@ from battcrm.kit.errors import BattError, Transient
 from battcrm.models.situation import ContextQuery
 from tests.integration.events.conftest import World, running, until, world  # noqa: F401 - a fixture
 from tests.support.graph_rows import NOW, Rows
+from tests.support.waiting import PATIENCE
 
 GRAPH = frozenset({"graph"})
 
@@ -44,7 +45,14 @@ class Server:
 
     def open(self) -> Graph:
         a = self.addresses
-        return Graph.open(a.neo4j_url, a.neo4j_user, a.neo4j_password, database=a.neo4j_database, clock=SystemClock())
+        return Graph.open(
+            a.neo4j_url,
+            a.neo4j_user,
+            a.neo4j_password,
+            database=a.neo4j_database,
+            clock=SystemClock(),
+            connect_timeout=PATIENCE,
+        )
 
     def kill(self) -> None:
         """As the kernel would: no goodbye, nothing flushed."""
@@ -129,7 +137,7 @@ async def test_the_graph_is_right_again_after_a_kill(
     checker = Checker(Stored(world.pool), bolt, projector)
     registry = HandlerRegistry()
     follow(registry, projector, SystemClock())
-    prices = PostgresPricing(world.pool, deadline=20.0)
+    prices = PostgresPricing(world.pool, deadline=PATIENCE)
 
     async def right() -> bool:
         return await drift(checker, tenant) == 0

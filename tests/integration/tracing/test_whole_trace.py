@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
 from battcrm.devkit.faults.bench import Bench, end, pools
 from battcrm.devkit.faults.ledger import Ledger, update
 from battcrm.devkit.faults.messenger import KIND, Messenger
 from battcrm.events.bus import RedisBus, packed_of, stream
+from battcrm.infra.redis import open_redis
 from battcrm.infra.tracing import ROOT, TRACING, span_of, trace_of
 from battcrm.transport import registry
+from tests.support.waiting import PATIENCE
 
 _STAGES = {"gateway", "inbox", "process", "due", "turn", "decide", "commit", "queued", "send", "relay"}
 
@@ -25,7 +26,7 @@ _STAGES = {"gateway", "inbox", "process", "due", "turn", "decide", "commit", "qu
 async def world(clean_database: str, redis_url: str) -> AsyncIterator[Bench]:
     messenger = Messenger()
     messenger.connect()
-    async with pools(clean_database) as (own, real), Redis.from_url(redis_url) as redis:
+    async with pools(clean_database) as (own, real), open_redis(redis_url, connect_timeout=PATIENCE) as redis:
         bench = Bench(own, real, messenger, bus=RedisBus(redis))
         try:
             yield bench
@@ -91,7 +92,7 @@ async def test_events_take_their_traces_along(world: Bench, tmp_path: Path, redi
     finally:
         TRACING.stop()
     kinds = {}
-    async with Redis.from_url(redis_url) as redis:
+    async with open_redis(redis_url, connect_timeout=PATIENCE) as redis:
         for shard in range(2):
             entries: Any = await redis.xrange(stream(shard))
             for _, fields in entries:

@@ -20,6 +20,7 @@ from battcrm.infra.postgres import Pool, open_pool
 from battcrm.kit.clock import SystemClock
 from battcrm.models.situation import ContextQuery, Quote
 from tests.support.graph_rows import NOW, Rows
+from tests.support.waiting import PATIENCE
 
 MODELS = ("iPhone 13", "iPhone 13 Pro", "iPhone 14")
 KINDS = ("screen", "battery", "software")
@@ -91,7 +92,7 @@ async def test_no_row_of_another_shop_owner_or_model_proves_a_price(pool: Pool, 
     shops = [Rows(pool, uuid4()) for _ in range(3)]
     for place, shop in enumerate(shops):
         origins |= await fill(shop, rng, 100_000 * 3**place)
-    reader = GraphContextReader(None, PostgresPricing(pool, deadline=20.0), SystemClock())
+    reader = GraphContextReader(None, PostgresPricing(pool, deadline=PATIENCE), SystemClock())
     base: dict[str, Any] = {"client_id": uuid4(), "brand": "Apple", "now": NOW}
     asked = [
         ContextQuery(tenant_id=shop.tenant_id, model=model, repair_types=(kind,), part_owner=owner, **base)

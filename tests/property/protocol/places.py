@@ -13,6 +13,7 @@ from battcrm.devkit.faults.messenger import KIND, Messenger
 from battcrm.events.bus import RedisBus
 from battcrm.infra.redis import open_redis
 from battcrm.transport import registry
+from tests.support.waiting import PATIENCE
 
 _UNPUBLISHED = "SELECT type FROM outbox WHERE published_at IS NULL"
 _UNTOLD = """
@@ -33,7 +34,7 @@ class Place:
 
     async def _enter(self, pg_url: str) -> None:
         self._own, self._real = await self._stack.enter_async_context(pools(pg_url))
-        self._redis = open_redis(self._redis_url)
+        self._redis = open_redis(self._redis_url, connect_timeout=PATIENCE)
         self._stack.push_async_callback(self._redis.aclose)
 
     def open(self) -> Bench:
@@ -53,7 +54,7 @@ class Place:
 
     def wipe_redis(self) -> None:
         """FLUSHDB: this worker's part of the server."""
-        with redis_sync.Redis.from_url(self._redis_url) as client:
+        with redis_sync.Redis.from_url(self._redis_url, socket_timeout=PATIENCE) as client:
             client.flushdb()
 
     def untold(self) -> list[Any]:

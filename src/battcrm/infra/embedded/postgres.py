@@ -180,7 +180,7 @@ class Postgres:
                 password=self._credentials.postgres,
                 database="postgres",
                 ssl=False,
-                timeout=5,
+                timeout=30,
             )
         except asyncpg.InvalidPasswordError as error:
             raise AuthExpired("PostgreSQL refuses the password of this home", code="embedded.postgres.auth") from error

@@ -72,7 +72,7 @@ class Valkey:
             host=LOOPBACK,
             port=ports[0],
             password=self._credentials.redis,
-            socket_timeout=5,
+            socket_timeout=30,
             retry=Retry(NoBackoff(), 0),  # the caller asks again at its own pace
         )
         try:
