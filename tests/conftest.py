@@ -6,6 +6,7 @@ import os
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from hypothesis import HealthCheck, settings
 from pytest_socket import socket_allow_hosts
 
 from tests.support.database import migrated_database, wipe, with_database
@@ -18,6 +19,16 @@ _RUN = pytest.StashKey[TestRun]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_RUN] = TestRun()
+    # How long an example takes to draw or to run says something about the machine. The same examples on every machine,
+    # so that a red run can be repeated; what runs the long forms looks for new ones.
+    settings.register_profile(
+        "battcrm",
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        derandomize=config.option.markexpr == "not long",
+        print_blob=True,
+    )
+    settings.load_profile("battcrm")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

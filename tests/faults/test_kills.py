@@ -22,7 +22,7 @@ def check(outcome: Outcome, kills: int) -> None:
     assert verdict.covered == verdict.accepted
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_twenty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
     check(await assault(Assault(kills=20, rate=15.0, pause=3.0), tmp_path), 20)
 

@@ -28,7 +28,7 @@ def place(clean_database: str) -> Iterator[Place]:
     found.leave()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_the_bot_behaves_in_a_hundred_histories(place: Place) -> None:
     # The same hundred on every machine: a red run can be repeated. The long form looks for new ones.
     run_state_machine_as_test(machine(place), settings=settings(_SETTINGS, max_examples=100, derandomize=True))
