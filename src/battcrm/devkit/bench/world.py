@@ -158,7 +158,7 @@ async def start_emulator(
     processes[f"emulator-{name}"] = process
     if process.stdout is None:
         raise Permanent(f"the {name} emulator has no output")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         line = (await process.stdout.readline()).decode().strip()
     if not line.startswith("http"):
         raise Permanent(f"the {name} emulator did not start; see {folder / (name + '.log')}")
@@ -180,7 +180,7 @@ async def wait_ready(bench: Bench) -> None:
     connection = await asyncpg.connect(bench.database_url)
     wanted = sum(1 for name in bench.processes if not name.startswith("emulator"))
     try:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(120):
             while True:
                 names = await connection.fetch(
                     "SELECT DISTINCT application_name FROM pg_stat_activity WHERE application_name LIKE 'battcrm-%'"

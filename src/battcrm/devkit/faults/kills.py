@@ -63,7 +63,7 @@ class Assault:
     pause: float = 1.5
     tenants: int = 20
     seed: int = 1
-    drain: float = 60.0
+    drain: float = 300.0
 
 
 @dataclass
