@@ -28,6 +28,8 @@ from battcrm.kit.text import dumps, loads
 
 FORMAT: Final = 1
 KEY: Final = "secret.key"
+# Of a large installation a database is dropped, and what waited is settled, in minutes.
+_STATEMENT_S: Final = 3600.0
 _DUMP, _MANIFEST, _MEDIA = "database.dump", "manifest.json", "media"
 
 _REVISION: Final = "SELECT version_num FROM alembic_version /* all tenants: the schema */"
@@ -148,7 +150,7 @@ async def restore(place: Place, source: Path, clock: Clock, *, replace: bool = F
     finally:
         await pool.close()
     fresh = f"{name}_restore"
-    server = await open_pool(_in(place.owner_url, "postgres"), maximum=1, name="restore")
+    server = await open_pool(_in(place.owner_url, "postgres"), maximum=1, name="restore", patience=_STATEMENT_S)
     try:
         await _ddl(server, _DROP, fresh)
         await _ddl(server, _CREATE, fresh)
@@ -166,7 +168,7 @@ async def restore(place: Place, source: Path, clock: Clock, *, replace: bool = F
 async def _fill(fresh: Place, folder: Path, clock: Clock) -> None:
     """The dump into a new database, and what time has made untrue of it."""
     await _program(fresh, "pg_restore", "--no-owner", "--exit-on-error", str(folder / _DUMP))
-    pool = await open_pool(fresh.owner_url, maximum=1, name="restore")
+    pool = await open_pool(fresh.owner_url, maximum=1, name="restore", patience=_STATEMENT_S)
     try:
         now = clock.now()
         async with pool.acquire() as connection, connection.transaction():
