@@ -68,6 +68,10 @@ class GraphContext(Protocol):
 class ResponseRouter(Protocol):
     """Decides what to do."""
 
+    def allowed(self, plan: Plan, situation: Situation, settings: Any) -> Plan:
+        """A plan made elsewhere, as far as it may be carried out: silence where the bot may not speak."""
+        ...
+
     def decide(self, situation: Situation, settings: Any) -> Plan:
         """Pure function of the situation and the tenant's response settings."""
         ...

@@ -256,13 +256,13 @@ class TurnEngine:
         again = self._layers.extractor.read(held[-5:], ReadingContext(turn.dialog.tenant_id))
         return replace(again, hypotheses=(again.main,))
 
-    def compose_plainly(self, turn: TurnInput, plan: Plan) -> tuple[Draft, ...]:
-        """Texts of a plan when nothing could be understood."""
+    def plainly(self, turn: TurnInput, plan: Plan) -> tuple[Plan, tuple[Draft, ...]]:
+        """A plan made when nothing could be understood, as far as it may be carried out, and its texts."""
         routing = Routing("none", None, plan.reason, 1.0)
         situation = self._situation(turn, Reading((Hypothesis(),)), routing, None, Hypothesis(), _UNUSED, None)
-        return self._layers.composer.compose(
-            plan, situation, turn.tenancy.config.section(self._layers.response_settings)
-        )
+        settings = turn.tenancy.config.section(self._layers.response_settings)
+        allowed = self._layers.responder.allowed(plan, situation, settings)
+        return allowed, self._layers.composer.compose(allowed, situation, settings)
 
     def change_for(self, turn: TurnInput, routing: Routing, known: Hypothesis, plan: Plan) -> AppealChange | None:
         """The change to an appeal of a turn whose understanding was made elsewhere."""

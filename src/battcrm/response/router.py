@@ -12,7 +12,7 @@ from battcrm.response.case import Case
 from battcrm.response.consent import by_consent
 from battcrm.response.flows import by_routing, by_wish, unchanged
 from battcrm.response.generator import TemplateComposer
-from battcrm.response.guards import GUARDS, is_speech
+from battcrm.response.guards import GUARDS, control, is_speech, may_be_here
 from battcrm.response.loops import repeats
 from battcrm.response.reasons import Reason, Rejection
 from battcrm.response.settings import Mode, ResponseSettings
@@ -39,11 +39,21 @@ class RuleResponseRouter:
 
         `settings` is a ResponseSettings; anything else means the defaults.
         """
-        tenant = settings if isinstance(settings, ResponseSettings) else ResponseSettings()
-        case = Case(situation, tenant)
+        case = _case(situation, settings)
         _note_language(case)
         plan = self._once(case, _choose(case))
         return _in_mode(case, self._told_once(case, plan))
+
+    def allowed(self, plan: Plan, situation: Situation, settings: Any) -> Plan:
+        """A plan made elsewhere, as far as it may be carried out.
+
+        Silence where the bot may not speak at all, with that reason; no words of its own in suggest mode.
+        """
+        case = _case(situation, settings)
+        barred = may_be_here(case) or control(case)
+        if barred is not None:
+            return replace(barred, rejected=((str(plan.action), plan.reason),))
+        return _in_mode(case, plan)
 
     def _told_once(self, case: Case, plan: Plan) -> Plan:
         """What was handed over, given back and has to go to a person again is not announced in the same words twice.
@@ -75,6 +85,10 @@ class RuleResponseRouter:
             case.reject(plan.template or "", Reason.SAME_ANSWER)
             return case.operator(Reason.SAME_ANSWER)
         return plan
+
+
+def _case(situation: Situation, settings: Any) -> Case:
+    return Case(situation, settings if isinstance(settings, ResponseSettings) else ResponseSettings())
 
 
 def _choose(case: Case) -> Plan:

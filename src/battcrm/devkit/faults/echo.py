@@ -68,9 +68,9 @@ class EchoEngine(TurnEngine):
                 del self._gate.thinking[turn.client_id]
         return TurnOutcome(turn, self._ids.new(), now, (self._echo(turn),))
 
-    def compose_plainly(self, turn: TurnInput, _plan: Plan) -> tuple[Draft, ...]:
+    def plainly(self, turn: TurnInput, plan: Plan) -> tuple[Plan, tuple[Draft, ...]]:
         """The same echo: a turn that gave up must cover its messages too."""
-        return _drafts(turn)
+        return plan, _drafts(turn)
 
     def change_for(self, _turn: TurnInput, _routing: Routing, _known: Hypothesis, _plan: Plan) -> AppealChange | None:
         """No appeals here."""
