@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 _RUN = "BATTCRM_TEST_RUN"
-_START_SECONDS = 240
+_START_SECONDS = 600
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from battcrm.kit.errors import AuthExpired, Permanent, Transient
 Progress = Callable[[str, str], None]
 """Called with the server's name and what happens to it now."""
 
-_READY_SECONDS: Final = 120.0
+_READY_SECONDS: Final = 240.0
 _ATTACH_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.02
 _ATTEMPTS: Final = 4
