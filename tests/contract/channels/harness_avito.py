@@ -13,6 +13,7 @@ from battcrm.devkit.emulators.base import Fault
 from battcrm.infra.http import AioHttp
 from battcrm.transport.base import ChannelAccount, HttpClient, WebhookRequest
 from tests.contract.channels.harness import REQUIRED_FAULTS, Delivered, Inbound, sample
+from tests.support.waiting import PATIENCE
 
 CLIENT: Final = "demoClientId0123456789"
 SECRET: Final = "demoClientSecret9876543210"
@@ -95,7 +96,7 @@ class AvitoHarness:
 
     async def start(self) -> HttpClient:
         self._http = AioHttp(allow_private=True)
-        self._emulator = await AvitoEmulator().start()
+        self._emulator = await AvitoEmulator(answer_in=PATIENCE).start()
         account = self._emulator.add_account(CLIENT, SECRET, SELLER)
         self._emulator.make_chat(account, CHAT_ID, 187654321, "Игорь", None)
         return self._http

@@ -15,6 +15,7 @@ from battcrm.devkit.emulators.telegram import TelegramEmulator
 from battcrm.devkit.emulators.vk import VkEmulator
 from battcrm.devkit.emulators.whatsapp import WhatsAppEmulator
 from tests.integration.channels.conftest import Shop, until
+from tests.support.waiting import PATIENCE
 
 NUMBER = 221004567
 PERSON = 612345987
@@ -108,7 +109,7 @@ class Avito:
     settings: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self) -> None:
-        self.emulator = AvitoEmulator(time_factor=0.01)
+        self.emulator = AvitoEmulator(time_factor=0.01, answer_in=PATIENCE)
         self.secrets = {"client_id": "demo", "client_secret": "demo-client-secret"}
         self.account = self.emulator.add_account("demo", "demo-client-secret", NUMBER)
         self.chat = self.emulator.open_chat(NUMBER)

@@ -41,7 +41,7 @@ asyncio.run(main())
 
 @pytest.fixture
 async def avito() -> AsyncIterator[AvitoEmulator]:
-    async with AvitoEmulator(time_factor=0.01) as emulator:
+    async with AvitoEmulator(time_factor=0.01, answer_in=PATIENCE) as emulator:
         emulator.add_account("demo", "demo-secret", SELLER, refresh_token="first")
         yield emulator
 

@@ -13,6 +13,7 @@ from battcrm.infra.http import AioHttp
 from battcrm.models.outgoing import OutgoingCommand
 from battcrm.transport.avito.send import AvitoSender
 from battcrm.transport.base import ChannelAccount
+from tests.support.waiting import PATIENCE
 
 CLIENT = "demoClient"
 SECRET = "demoSecret"
@@ -22,7 +23,7 @@ SELLER = 94235311
 
 @pytest.fixture
 async def avito() -> AsyncIterator[AvitoEmulator]:
-    async with AvitoEmulator(time_factor=0.001) as emulator:
+    async with AvitoEmulator(time_factor=0.001, answer_in=PATIENCE) as emulator:
         emulator.add_account(CLIENT, SECRET, SELLER)
         yield emulator
 

@@ -31,7 +31,8 @@ class AvitoEmulator(People, Emulator):
     For deliveries the method is `webhook` with `duplicate`, `out_of_order` and `lost`.
 
     `open_registration`: an unknown numeric `client_id` becomes the account of that number. `open_chats`: anybody may be
-    written to. `bare_history` answers histories as the documents show them, without the object around.
+    written to. `bare_history` answers histories as the documents show them, without the object around. A webhook has
+    `answer_in` seconds.
     """
 
     def __init__(
@@ -44,11 +45,13 @@ class AvitoEmulator(People, Emulator):
         open_chats: bool = False,
         time_factor: float = 1.0,
         bare_history: bool = False,
+        answer_in: float = ANSWER_IN,
     ) -> None:
         super().__init__(clock=clock, port=port, host=host)
         self.accounts: dict[int, Account] = {}
         self._open_registration, self._open_chats = open_registration, open_chats
         self._time_factor, self._bare_history = time_factor, bare_history
+        self._answer_in = answer_in
         self._http = AioHttp(allow_private=True)
         self._routes()
 
@@ -185,13 +188,13 @@ class AvitoEmulator(People, Emulator):
         return json_answer({"id": account.id, "name": account.name, "email": "shop@mail.example", "profile_url": url})
 
     async def _subscribe(self, request: web.Request, account: Account, _: Fault | None) -> web.StreamResponse:
-        """The address is probed with an empty object and must answer 200 in two seconds."""
+        """The address is probed with an empty object and must answer 200 in time, that is in two seconds."""
         body = await _json(request)
         checks.only(body, {"url"})
         url = str(body.get("url") or "")
         try:
             head = {"Content-Type": "application/json"}
-            answer = await self._http.request("POST", url, raw=b"{}", headers=head, timeout=ANSWER_IN)
+            answer = await self._http.request("POST", url, raw=b"{}", headers=head, timeout=self._answer_in)
         except BattError:
             raise checks.bad("url is not reachable") from None
         if answer.status != 200:
@@ -200,7 +203,7 @@ class AvitoEmulator(People, Emulator):
             account.queues[url] = WebhookQueue(
                 self._http,
                 self.clock,
-                Target(url, timeout=ANSWER_IN),
+                Target(url, timeout=self._answer_in),
                 time_factor=self._time_factor,
                 longest_pause=60.0,
                 give_up=GIVE_UP,
