@@ -15,13 +15,14 @@ import asyncpg
 from tests.support.graph import GraphServer
 from tests.support.waiting import PATIENCE
 
+_ROOT = Path(__file__).parents[3]
+
 
 async def _demo(environment: dict[str, str]) -> tuple[int, dict[str, Any], str]:
     process = await asyncio.create_subprocess_exec(
-        str(Path(sys.executable).parent / "battcrm"),
-        "demo",
-        "--once",
-        "--json",
+        sys.executable,
+        *("-m", "tests.support.patience", "demo", "--once", "--json"),
+        cwd=_ROOT,
         env=environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
