@@ -94,7 +94,7 @@ async def test_the_scan_begins_above_what_is_settled(world: World) -> None:
     async def begins_above() -> bool:
         relay._next_horizon = 0.0
         await relay.step()
-        return relay._floor > highest
+        return bool(relay._floor > highest)
 
     # A transaction under way anywhere on the server holds it back, also one in another test's database.
     await until(begins_above, what="the scan begins above what is settled")
