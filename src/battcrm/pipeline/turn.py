@@ -29,6 +29,7 @@ from battcrm.models.situation import (
     read_chip,
 )
 from battcrm.pipeline.changes import appeal_change, chosen, starting_facts
+from battcrm.pipeline.devices import AGREEMENT, both_meant, matters, put_off, said_once, without_taken
 from battcrm.pipeline.ports import (
     AppealRouter,
     Composer,
@@ -44,9 +45,9 @@ _LOOP_WINDOW: Final = timedelta(seconds=90)
 # An answer given again a day later is no circle.
 _SAME_TALK: Final = timedelta(days=1)
 _NEWCOMER: Final = timedelta(minutes=10)
-_MAX_DEVICES: Final = 3
 _CHOSEN: Final = "chosen_appeal"
-_AGREEMENT: Final = "agreement"
+_BOTH_MEANT: Final = "both_meant"
+_ITS_TURN: Final = "its_turn_has_come"
 _NOTHING: Final = Plan(Action.SILENCE, "nothing_to_answer")
 _UNUSED: Final = GraphFacts(unavailable="not_asked")
 ChannelViews = Callable[[UUID, str, str], ChannelView]
@@ -91,15 +92,32 @@ class TurnEngine:
         branches: list[Branch] = []
         situations: dict[int, Situation] = {}
         final = completion.reading if completion else reading
-        for device in (*final.passed, *final.hypotheses)[-_MAX_DEVICES:]:
-            one = replace(final, hypotheses=(device,))
-            branch, situation = await self._branch(_without_taken(turn, branches), one, completion, outcome)
+        for one, routing in self._matters(turn, final):
+            branch, situation = await self._branch(without_taken(turn, branches), one, completion, outcome, routing)
             branches.append(branch)
             situations[id(branch)] = situation
-        said = self._one_question(turn, branches)
+        waiting = put_off(turn, branches, self._clock.now())
+        if waiting is not None:
+            branch, situation = await self._raised(turn, waiting, outcome)
+            branches.append(branch)
+            situations[id(branch)] = situation
+        said = said_once(self._one_question(turn, branches))
         outcome.branches = tuple([await self._worded(turn, b, situations.get(id(b)), outcome) for b in said])
         outcome.versions = {"config": turn.tenancy.config.version, "reading": reading.version}
         return outcome
+
+    def _matters(self, turn: TurnInput, reading: Reading) -> list[tuple[Reading, Routing | None]]:
+        """What the turn is about one by one, with the appeal where it is plain before any routing."""
+        both = both_meant(turn, reading)
+        if both:
+            return [(reading, Routing("existing", a.appeal_id, _BOTH_MEANT, 0.9)) for a in reversed(both)]
+        return [(replace(reading, hypotheses=devices, passed=()), None) for devices in matters(reading)]
+
+    async def _raised(self, turn: TurnInput, waiting: AppealView, outcome: TurnOutcome) -> tuple[Branch, Situation]:
+        """The question that was put off for another device's; the client has said nothing new of this one."""
+        routing = Routing("existing", waiting.appeal_id, _ITS_TURN, 1.0)
+        branch, situation = await self._branch(turn, Reading((Hypothesis(),)), None, outcome, routing)
+        return replace(branch, raised=True), situation
 
     def _read(self, turn: TurnInput, texts: Sequence[str], turn_id: UUID) -> tuple[Reading, ReadingContext]:
         current = _current(turn.appeals)
@@ -133,8 +151,10 @@ class TurnEngine:
         reading: Reading,
         completion: Completion | None,
         outcome: TurnOutcome,
+        routing: Routing | None = None,
     ) -> tuple[Branch, Situation]:
-        routing = self._layers.router_for(turn.tenancy.config).route(turn.messages, reading, turn.appeals)
+        if routing is None:
+            routing = self._layers.router_for(turn.tenancy.config).route(turn.messages, reading, turn.appeals)
         if routing.reason == _CHOSEN or _chose_appeal(turn):
             reading = self._held(turn, reading)
         appeal = chosen(routing, turn.appeals)
@@ -276,15 +296,6 @@ class TurnEngine:
         return round((self._clock.monotonic() - began) * 1000, 3)
 
 
-def _without_taken(turn: TurnInput, branches: Sequence[Branch]) -> TurnInput:
-    """The turn for one more device: an appeal that another device of the same words has taken is not there for it.
-
-    But what a person has in hand stays in sight: more words to that person are no business of the bot.
-    """
-    taken = {b.change.appeal_id for b in branches if b.change is not None and b.change.control is Control.BOT}
-    return replace(turn, appeals=tuple(a for a in turn.appeals if a.appeal_id not in taken)) if taken else turn
-
-
 def _chose_appeal(turn: TurnInput) -> bool:
     """A chip of "which device do you mean?" was pressed."""
     chips = [read_chip(m.button_payload) for m in turn.messages if m.fresh]
@@ -308,7 +319,7 @@ def _current(appeals: Sequence[AppealView]) -> AppealView | None:
     Of those touched in one turn it is the one that was asked about: that came last.
     """
     open_ = [a for a in appeals if a.closed_at is None]
-    return max(open_, key=lambda a: (a.touched_at, a.expecting not in (None, _AGREEMENT)), default=None)
+    return max(open_, key=lambda a: (a.touched_at, a.expecting not in (None, AGREEMENT)), default=None)
 
 
 def _muted(appeal: AppealView | None) -> bool:

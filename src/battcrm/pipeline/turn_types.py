@@ -97,7 +97,10 @@ class AppealChange:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """The understanding of one device of the turn and what is to be done about it."""
+    """The understanding of one device of the turn and what is to be done about it.
+
+    `raised`: the bot comes back to it by itself; the turn's words are about another.
+    """
 
     routing: Routing
     reading: Reading
@@ -106,6 +109,7 @@ class Branch:
     graph: GraphFacts
     plan: Plan
     drafts: tuple[Draft, ...]
+    raised: bool = False
 
 
 @dataclass(slots=True)
@@ -127,7 +131,7 @@ class TurnOutcome:
     @property
     def main(self) -> Branch | None:
         """The branch the turn is about: the device spoken of last."""
-        return self.branches[-1] if self.branches else None
+        return next((b for b in reversed(self.branches) if not b.raised), None)
 
     @property
     def hands_over(self) -> bool:

@@ -33,6 +33,7 @@ RULES: Final = (
     rules.by_only_open,
     passing.by_number_of_model,
     passing.by_the_other,
+    rules.by_asked_repair,
     rules.by_repair,
     passing.by_chat,
     rules.by_expectation,

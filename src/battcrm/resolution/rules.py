@@ -322,6 +322,14 @@ def by_only_open(view: View) -> Routing | None:
     return continue_or_link(view, view.open[0], Why.ONLY_OPEN, 0.9)
 
 
+def by_asked_repair(view: View) -> Routing | None:
+    """What is wrong with the device that was asked about last, also when another one has the same fault."""
+    asked = [a for a in view.open if a.expecting == "repair_types" and a.touched_at == view.open[0].touched_at]
+    if not view.repairs or view.device.named or len(asked) != 1 or view.appeal_repairs(asked[0]):
+        return None
+    return existing(asked[0], Why.ANSWER, 0.9, view.open)
+
+
 def by_repair(view: View) -> Routing | None:
     """Several are open: the one whose repair was named, or whose device can have such a fault at all."""
     if not view.repairs:

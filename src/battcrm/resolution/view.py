@@ -21,6 +21,7 @@ _THANKS: Final = re.compile(r"(?<!\w)(?:спасиб|благодар|thank)", r
 _WORD: Final = re.compile(r"[^\W\d_]{2,}")
 _GUARANTEE: Final = re.compile(r"\b(?:на|по) гаранти|гарантийн|under (?:warranty|guarantee)", re.IGNORECASE)
 _AND_FOR: Final = re.compile(r"^\W*(?:а|и)\s+(?:на|за|для|если)\b|^\W*(?:and|what about)\s+(?:for\s+)?", re.IGNORECASE)
+_STICKERS: Final = frozenset({"sticker"})
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -89,13 +90,14 @@ class View:
     def substantial(self) -> bool:
         """Whether the message can start an appeal at all."""
         s = self.signals
-        if self.only_thanks and not any(m.attachment_kinds for m in self.fresh):
+        shows = any(not _STICKERS.issuperset(m.attachment_kinds) for m in self.fresh)
+        if self.only_thanks and not shows:
             return False
         if self.device.named or self.repairs or s.phones or s.order_numbers or s.wants_operator:
             return True
         if self.type is not None and self.type is not AppealType.OTHER:
             return True
-        if any(m.attachment_kinds for m in self.fresh):
+        if shows:
             return True
         return not (s.agrees or s.declines or s.choice is not None) and len(_WORD.findall(self.text)) >= 3
 

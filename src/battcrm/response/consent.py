@@ -69,7 +69,9 @@ def _agreed_and_asked(case: Case) -> Plan:
     if told is None:
         return replace(case.operator(Reason.AFTER_QUOTE), status=AppealStatus.AGREED)
     booked = case.answer(Reason.AGREED, "agreed", AppealStatus.AGREED)
-    return replace(booked, variables=told.variables | booked.variables | {"also": told.template})
+    return replace(
+        booked, variables=told.variables | booked.variables | {"also": [told.template, *told.variables["also"]]}
+    )
 
 
 def _no_hurry(case: Case) -> Plan | None:

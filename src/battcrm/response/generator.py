@@ -51,8 +51,8 @@ class TemplateComposer:
         if context.get("own_part"):
             context["own_part_note"] = _render("own_part_note", language, context, tenant)
         body = _render(plan.template or "", language, context, tenant)
-        if context.get("also"):
-            body = f"{body}\n\n{_render(context['also'], language, context, tenant)}"
+        for also in context["also"]:
+            body = f"{body}\n\n{_render(also, language, context, tenant)}"
         if context.get("soft"):
             return f"{_render('soften', language, context, tenant)} {body}"
         return body
@@ -112,6 +112,7 @@ def _context(
     return {
         "client": first_name(client),
         "device": "",
+        "also": [],
         "shop": shop_facts(tenant.shop, shop, language),
         "now": now,
         "timezone": timezone,

@@ -12,7 +12,7 @@ from battcrm.response.case import Case
 from battcrm.response.loops import is_auto_reply, is_looping
 from battcrm.response.reasons import Reason, Rejection
 from battcrm.response.settings import Mode, OperatorRule, Vip
-from battcrm.response.wording import ANGRY, CALL, LEGAL, PERSONAL_DATA
+from battcrm.response.wording import ANGRY, BULK, CALL, LEGAL, NOT_OWN, PERSONAL_DATA
 
 Guard = Callable[[Case], Plan | None]
 # A chat about an ad has one buyer in it.
@@ -140,6 +140,28 @@ def operator_words(case: Case) -> Plan | None:
     return None
 
 
+def not_for_a_bot(case: Case) -> Plan | None:
+    """More devices than can be answered one by one, a company, or a lock on what may be somebody else's."""
+    if len(case.situation.reading.hypotheses) > 1 or BULK.search(case.text):
+        return case.operator(Reason.BULK)
+    if any(fact.value == "unlock" for fact in case.known.repair_types) and NOT_OWN.search(case.text):
+        return case.operator(Reason.NOT_OWN)
+    return None
+
+
+def contradicted(case: Case) -> Plan | None:
+    """The client names another model than the one a person has settled: the two are to agree, not the bot to choose.
+
+    Words that are read again because of the correction do not count: they are what was corrected.
+    """
+    settled, said = case.known.model, case.situation.reading.main.model
+    if settled is None or said is None or not settled.locked or said.value == settled.value:
+        return None
+    if any(m.appeal_id is not None for m in case.fresh):
+        return None
+    return case.operator(Reason.CONTRADICTS) if said.confidence >= case.settings.thresholds.model else None
+
+
 def complaints(case: Case) -> Plan | None:
     """Anything about our earlier work goes to a person, always."""
     routing = case.situation.routing
@@ -214,7 +236,7 @@ def off_topic(case: Case) -> Plan | None:
 
 GUARDS: Final[tuple[Guard, ...]] = (
     may_be_here, stop_words, control, abuse, courtesy, circles, resting, operator_words, complaints, important,
-    media, tenant_rules, off_topic,
+    not_for_a_bot, contradicted, media, tenant_rules, off_topic,
 )  # fmt: skip
 
 

@@ -51,7 +51,9 @@ def _known(known: Hypothesis, situation: Situation, settings: ResponseSettings) 
     language = settings.operator_language
     parts = []
     name = device_name(known)
-    if name:
+    if len(situation.reading.hypotheses) > 1:
+        parts.append(", ".join(filter(None, map(device_name, situation.reading.hypotheses))))
+    elif name:
         sure = known.model or known.brand
         parts.append(f"{name} ({sure.confidence:.0%})" if sure and not sure.locked else name)
     elif known.candidates:

@@ -13,6 +13,7 @@ SHOP: Final = {
 COMMON: Final[dict[str, Any]] = {
     "client": "Анна", "device": "iPhone 13 Pro", "shop": SHOP, "now": NOW, "timezone": "Europe/Moscow",
     "hours_known": True, "open_now": False, "opens_at": datetime(2026, 3, 5, 7, 0, tzinfo=UTC), "answer_minutes": 15,
+    "also": [],
 }  # fmt: skip
 QUOTE: Final[dict[str, Any]] = {
     "name": "замена экрана", "repair": "screen", "low": 390_000, "high": 460_000, "span": (390_000, 460_000),

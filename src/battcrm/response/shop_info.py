@@ -8,30 +8,39 @@ from battcrm.response.generator import shop_facts
 from battcrm.response.hours import week_lines
 from battcrm.response.labels import label
 from battcrm.response.reasons import Reason
-from battcrm.response.wording import asks_service, asks_when, topic_of
+from battcrm.response.wording import asks_service, asks_when, topics_of
 
 
 def info(case: Case) -> Plan:
     """A fact about the shop, only if the shop has stated it."""
-    topic = _topic(case)
+    topics = _topics(case)
     known = stated(case)
     if known is not None:
         return known
     # "Do you do these?" may leave the device out, if it asks that at all.
     wanted = case.situation.reading.main.device_class or (case.known.device_class if asks_service(case.text) else None)
-    if topic is None and wanted is not None and wanted in case.settings.shop.services:
+    if not topics and wanted is not None and wanted in case.settings.shop.services:
         return case.answer(Reason.INFO, "info_services")
-    case.reject(f"info_{topic or 'general'}", "no_such_fact")
+    case.reject(f"info_{topics[0] if topics else 'general'}", "no_such_fact")
     return case.operator(Reason.INFO_UNKNOWN)
 
 
 def stated(case: Case) -> Plan | None:
-    """The answer to a question about the shop that the shop has stated; None if it is no such question."""
-    topic = _topic(case)
+    """The answer to questions about the shop that the shop has stated; None if there is none.
+
+    Of several asked at once all that are stated are answered; where the first is not, none: a person knows them all.
+    """
+    asked = _topics(case)
+    if not asked or not _is_stated(case, asked[0]):
+        return None
+    first, *also = (f"info_{topic}" for topic in asked if _is_stated(case, topic))
+    return case.answer(Reason.INFO, first, week=_week(case) if "hours" in asked else [], also=also)
+
+
+def _is_stated(case: Case, topic: str) -> bool:
     if topic == "hours" and case.settings.hours.week:
-        return case.answer(Reason.INFO, "info_hours", week=_week(case))
-    facts = shop_facts(case.settings.shop, case.situation.shop, case.language)
-    return case.answer(Reason.INFO, f"info_{topic}") if topic is not None and facts.get(topic) else None
+        return True
+    return bool(shop_facts(case.settings.shop, case.situation.shop, case.language).get(topic))
 
 
 def _week(case: Case) -> list[str]:
@@ -44,9 +53,9 @@ def _week(case: Case) -> list[str]:
     return lines
 
 
-def _topic(case: Case) -> str | None:
+def _topics(case: Case) -> tuple[str, ...]:
     """What is asked about the shop. A bare "when?" means when to come, unless the device is here already."""
-    found = topic_of(case.text)
-    if found is None and case.status is not AppealStatus.IN_REPAIR and asks_when(case.text):
-        return "hours"
+    found = topics_of(case.text)
+    if not found and case.status is not AppealStatus.IN_REPAIR and asks_when(case.text):
+        return ("hours",)
     return found

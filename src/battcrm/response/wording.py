@@ -32,6 +32,18 @@ CALL: Final = _any(
     r"(?:по|пере)звони(?:те)?\b", r"набер(?:и|ите)\b", r"жду звонка", r"call (?:me|back)\b", r"phone me\b",
 )  # fmt: skip
 
+# A number of one kind of thing, not the number in a model's name: that has no plural after it.
+BULK: Final = _any(
+    r"(?:[5-9]|[1-9]\d{1,2}) (?:(?:айфон|телефон|смартфон|планшет|ноутбук|ноут|аппарат|компьютер|самокат|терминал)ов|устройств|шт(?:ук)?)\b",
+    r"(?:[5-9]|[1-9]\d{1,2}) (?:i?phones|smartphones|tablets|laptops|devices|scooters)\b",
+    r"юр(?:\.|идическ\w+)? ?лиц", r"корпоративн", r"оптов", r"для (?:\w+ )?(?:организации|компании|фирмы)\b",
+    r"от (?:нашей|моей) (?:организации|компании|фирмы)\b", r"corporate", r"wholesale", r"for (?:our|my) (?:company|business)",
+)  # fmt: skip
+NOT_OWN: Final = _any(
+    r"наш[её]л\b", r"нашл[аи]\b", r"найденн", r"подобрал", r"чуж(?:ой|ого|им|ая)\b", r"не мой (?:телефон|айфон|аппарат)",
+    r"found (?:a|an|this|it)\b", r"not my (?:phone|iphone)",
+)  # fmt: skip
+
 _ASKS: Final = _any(
     r"когда\b", r"сколько\b", r"скольк", r"где\b", r"куда\b", r"как (?:долго|быстро|скоро|добраться|проехать|до вас)",
     r"можно ли\b", r"есть ли\b", r"успеете\b", r"when\b", r"how (?:long|much|soon|do i)\b", r"where\b", r"can i\b",
@@ -43,7 +55,7 @@ _HESITATES: Final = _any(
     r"think (?:about|it over)", r"let you know",
 )  # fmt: skip
 
-# Ordered: the first topic found is the one answered.
+# Ordered: what is found first is answered first.
 TOPICS: Final = (
     ("warranty", _any(r"гаранти", r"warrant", r"guarantee")),
     ("delivery", _any(r"достав", r"курьер", r"сдэк", r"почт(?:ой|у)", r"deliver", r"courier", r"shipping")),
@@ -91,6 +103,6 @@ def hesitates(text: str) -> bool:
     return _HESITATES.search(text) is not None
 
 
-def topic_of(text: str) -> str | None:
-    """Which shop fact a question is about."""
-    return next((name for name, pattern in TOPICS if pattern.search(text)), None)
+def topics_of(text: str) -> tuple[str, ...]:
+    """Which shop facts a question is about."""
+    return tuple(name for name, pattern in TOPICS if pattern.search(text))

@@ -58,6 +58,9 @@ REASONS: Final[_Names] = {
     "voice_without_transcript": ("голосовое без расшифровки", "voice without a transcript"),
     "tenant_rule": ("правило мастерской", "a rule of the shop"),
     "vip": ("важный клиент", "an important client"),
+    "many_devices_or_company": ("много устройств или организация", "many devices, or a company"),
+    "device_may_be_anothers": ("устройство может быть чужим", "the device may be somebody else's"),
+    "contradicts_operator": ("спорит с тем, что исправил человек", "contradicts what a person has settled"),
     "model_failed": ("модель не ответила", "the model failed"),
     "routing_unclear": ("неясно, о чём речь", "unclear what it is about"),
     "status_unknown": ("статус неизвестен", "the state is unknown"),
@@ -75,6 +78,8 @@ REASONS: Final[_Names] = {
 }
 ROUTES: Final[_Names] = {
     "internal_error": ("внутренняя ошибка", "internal error"),
+    "both_meant": ("клиент сказал об обоих", "the client meant both"),
+    "its_turn_has_come": ("очередь дошла до этого устройства", "this device's turn has come"),
     "button": ("нажата кнопка", "a button was pressed"),
     "reply": ("ответ на сообщение", "a reply to a message"),
     "chosen_appeal": ("клиент выбрал обращение", "the client chose the appeal"),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from battcrm.models.facts import Fact, Method, Reading
 from battcrm.models.situation import (
     Action,
     Control,
@@ -31,6 +32,7 @@ from tests.unit.response.build import (
 )
 
 FULL = wish("repair", "iPhone 13", "screen")
+SETTLED = replace(FULL, model=Fact("iPhone 13", 1.0, Method.OPERATOR, "test", locked=True))
 QUOTED = appeal("quoted", FULL, expecting="agreement")
 NONE = Routing("none", None, "nothing_said", 0.9)
 ORDER = PastAppeal("451", "Apple", "iPhone 13", ("screen",), "in_repair", NOW)
@@ -116,6 +118,16 @@ CASES = [
     case("important client", situation("цена?", FULL, quotes=(quote(),), client={"vip": True}), OPERATOR, Reason.VIP),
     case("important client whom the bot may answer", situation("цена?", FULL, quotes=(quote(),), client={"vip": True}), AUTO,
          Reason.QUOTE, tenant(vip="tell")),
+    case("a long list", situation("посчитайте всё", FULL, reading=Reading((wish("repair", "iPhone 12", "screen"), FULL))),
+         OPERATOR, Reason.BULK),
+    case("a company", situation("работаете с юрлицами?", FULL, quotes=(quote(),)), OPERATOR, Reason.BULK),
+    case("a found phone", situation("нашёл айфон, разблокируете?", wish("repair", "iPhone 13", "unlock")), OPERATOR,
+         Reason.NOT_OWN),
+    case("a lock of their own", situation("забыл пароль", wish("repair", "iPhone 13", "unlock")), AUTO, Reason.NO_PRICE),
+    case("found the fault", situation("нашли причину? цена?", FULL, quotes=(quote(),)), AUTO, Reason.QUOTE),
+    case("another model than a person settled", situation("у меня 12", wish("repair", "iPhone 12"), known=SETTLED,
+         quotes=(quote(),)), OPERATOR, Reason.CONTRADICTS),
+    case("the model that a person settled", situation("13, экран", FULL, known=SETTLED, quotes=(quote(),)), AUTO, Reason.QUOTE),
     case("above the price limit", situation("цена?", FULL, quotes=(quote(),)), OPERATOR, Reason.PRICE_OUTSIDE,
          tenant(quote={"max_amount": 459_999})),
     # collecting

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from battcrm.response import text as t
 from battcrm.response.hours import Hours, presence, week_lines
-from battcrm.response.wording import ANGRY, CALL, LEGAL, PERSONAL_DATA, topic_of
+from battcrm.response.wording import ANGRY, BULK, CALL, LEGAL, NOT_OWN, PERSONAL_DATA, topics_of
 from tests.unit.response.build import WEEK
 
 WED = datetime(2026, 3, 4, 9, 0, tzinfo=UTC)
@@ -146,11 +146,40 @@ def test_wrong_hours_are_refused(span: str) -> None:
         ("Где вы находитесь?", "address"), ("как до вас добраться", "address"), ("до скольки сегодня", "hours"),
         ("вы работаете в субботу?", "hours"), ("картой можно?", "payment"), ("курьером отправите?", "delivery"),
         ("какая гарантия", "warranty"), ("когда можно подъехать?", "hours"), ("where are you located", "address"), ("what are your opening hours?", "hours"),
-        ("do you take cash", "payment"), ("чините самокаты?", None),
+        ("do you take cash", "payment"), ("чините самокаты?", None), ("где вы и до скольки работаете?", "hours address"),
     ],
 )  # fmt: skip
 def test_topics(text: str, topic: str | None) -> None:
-    assert topic_of(text) == topic
+    assert topics_of(text) == tuple((topic or "").split())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "нужно поменять батареи на 10 айфонов", "у нас 25 планшетов", "экраны, 5 шт.", "работаете с юрлицами?", "есть оптовые цены?",
+        "ремонт для нашей компании", "we have 12 iphones to fix", "a repair for our company",
+    ],
+)  # fmt: skip
+def test_many_devices_or_a_company(text: str) -> None:
+    assert BULK.search(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["экран на 13 айфон", "айфон 11 и 12", "экран от компании Apple", "уже 5 лет телефону", "2 телефона", "iphone 12 phone"]
+)  # fmt: skip
+def test_one_device_is_no_bulk(text: str) -> None:
+    assert not BULK.search(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "foreign"),
+    [
+        ("нашёл айфон, разблокируйте", True), ("телефон чужой, снимите пароль", True), ("I found this phone", True),
+        ("забыл пароль от своего айфона", False), ("чужие мастера не взялись", False), ("I found out that it is locked", False),
+    ],
+)  # fmt: skip
+def test_a_device_that_may_be_anothers(text: str, foreign: bool) -> None:
+    assert bool(NOT_OWN.search(text)) is foreign
 
 
 def test_trigger_words_need_their_meaning() -> None:

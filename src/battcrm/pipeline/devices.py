@@ -1,0 +1,82 @@
+"""Several devices of one client: which of them a turn is about, and which still wait for their question."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from battcrm.models.facts import AppealType, Hypothesis, Reading
+from battcrm.models.situation import Action, AppealStatus, AppealView, Control, Draft, Plan
+from battcrm.pipeline.turn_types import Branch, TurnInput
+
+AGREEMENT: Final = "agreement"
+_MAX_DEVICES: Final = 3
+_WAITS: Final = timedelta(days=1)
+_BOTH: Final = re.compile(r"(?<!\w)(?:об[ае]|обоих|обеих|и то,? и другое|both)\b", re.IGNORECASE)
+_ASKS: Final = frozenset({Action.CLARIFY, Action.OPERATOR})
+
+
+def matters(reading: Reading) -> list[tuple[Hypothesis, ...]]:
+    """Each device by itself; a list too long to be answered one by one is one matter, and for a person."""
+    devices = (*reading.passed, *reading.hypotheses)
+    return [(device,) for device in devices] if len(devices) <= _MAX_DEVICES else [devices]
+
+
+def both_meant(turn: TurnInput, reading: Reading) -> tuple[AppealView, ...]:
+    """The two appeals with an offer that one yes or no is about ("book me in for both"); empty if it is not."""
+    said, signals = reading.main, reading.signals
+    names = said.model or said.brand or said.candidates or said.repair_types
+    text = "\n".join(m.text for m in turn.messages if m.fresh)
+    if names or not (signals.agrees or signals.declines) or not _BOTH.search(text):
+        return ()
+    offered = tuple(a for a in turn.appeals if _waits_for_yes(a) and a.control is Control.BOT)
+    return offered if len(offered) == 2 else ()
+
+
+def _waits_for_yes(appeal: AppealView) -> bool:
+    return appeal.closed_at is None and (appeal.status is AppealStatus.QUOTED or appeal.expecting == AGREEMENT)
+
+
+def without_taken(turn: TurnInput, branches: Sequence[Branch]) -> TurnInput:
+    """The turn for one more device: an appeal that another device of the same words has taken is not there for it.
+
+    But what a person has in hand stays in sight: more words to that person are no business of the bot.
+    """
+    taken = {b.change.appeal_id for b in branches if b.change is not None and b.change.control is Control.BOT}
+    return replace(turn, appeals=tuple(a for a in turn.appeals if a.appeal_id not in taken)) if taken else turn
+
+
+def put_off(turn: TurnInput, branches: Sequence[Branch], now: datetime) -> AppealView | None:
+    """The device whose question has waited for another's, once nothing but a yes is wanted for that one."""
+    if any(b.plan.action in _ASKS for b in branches) or not (branches and _is_through(branches[-1].plan)):
+        return None
+    spoken_of = {b.change.appeal_id for b in branches if b.change is not None}
+    waiting = [a for a in turn.appeals if a.appeal_id not in spoken_of and _was_put_off(a, now)]
+    return min(waiting, key=lambda a: a.number, default=None)
+
+
+def said_once(branches: Sequence[Branch]) -> list[Branch]:
+    """The branches without the words that an earlier one has said already ("all right", the address)."""
+    said: set[tuple[Draft, ...]] = set()
+    kept = []
+    for branch in branches:
+        offers = branch.plan.action is Action.SUGGEST or any(draft.buttons for draft in branch.drafts)
+        again = branch.drafts in said and not offers
+        said.add(branch.drafts)
+        kept.append(replace(branch, drafts=()) if again else branch)
+    return kept
+
+
+def _is_through(plan: Plan) -> bool:
+    offered = plan.question is not None and plan.question.field == AGREEMENT
+    return offered or plan.status in (AppealStatus.AGREED, AppealStatus.LOST)
+
+
+def _was_put_off(appeal: AppealView, now: datetime) -> bool:
+    """A repair that nobody has been asked anything about yet."""
+    wish = appeal.known.appeal_type
+    fresh = appeal.status is AppealStatus.NEW and not appeal.asked and now - appeal.touched_at < _WAITS
+    return fresh and appeal.control is Control.BOT and wish is not None and wish.value == AppealType.REPAIR
