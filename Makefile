@@ -23,6 +23,10 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundl
 export UV_SYSTEM_CERTS ?= true
 export UV_NATIVE_TLS ?= true
 endif
+# A user whose home cannot be written to (a service, a container's) keeps the cache here.
+ifneq ($(shell mkdir -p "$${XDG_CACHE_HOME:-$${HOME:?}/.cache}/uv" 2>/dev/null && echo writable),writable)
+export UV_CACHE_DIR ?= $(CURDIR)/.tools/cache
+endif
 INSTALL := UV_PYTHON_DOWNLOADS=never $(UV) pip install -q
 VOCABULARY := $(wildcard src/battcrm/extraction/gazetteer/*.py src/battcrm/extraction/gazetteer/data/*.tsv)
 EXPORT := export -q --no-emit-project --no-header --format requirements-txt
