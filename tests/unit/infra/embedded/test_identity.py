@@ -24,7 +24,8 @@ def open_folder() -> Iterator[Path]:
 def test_a_private_parent_cannot_be_passed(open_folder: Path) -> None:
     inner = open_folder / "private" / "inner"
     inner.mkdir(parents=True)
-    inner.chmod(0o755)
+    for folder in (inner.parent, inner):
+        folder.chmod(0o755)
     assert identity._passable(inner, STRANGER)
     inner.parent.chmod(0o700)
     assert not identity._passable(inner, STRANGER)
