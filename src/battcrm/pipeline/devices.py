@@ -9,7 +9,17 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from battcrm.models.facts import AppealType, Hypothesis, Reading
-from battcrm.models.situation import Action, AppealStatus, AppealView, Control, Draft, Plan
+from battcrm.models.situation import (
+    Action,
+    AppealStatus,
+    AppealView,
+    Control,
+    Draft,
+    Plan,
+    Routing,
+    TurnMessage,
+    read_chip,
+)
 from battcrm.pipeline.turn_types import Branch, TurnInput
 
 AGREEMENT: Final = "agreement"
@@ -23,6 +33,34 @@ def matters(reading: Reading) -> list[tuple[Hypothesis, ...]]:
     """Each device by itself; a list too long to be answered one by one is one matter, and for a person."""
     devices = (*reading.passed, *reading.hypotheses)
     return [(device,) for device in devices] if len(devices) <= _MAX_DEVICES else [devices]
+
+
+def press_and_words(turn: TurnInput) -> tuple[TurnInput | None, TurnInput | None]:
+    """The turn with nothing fresh but the pressed chips of an appeal, and with what was said beside them; None = none."""
+    chips = [m for m in turn.messages if m.fresh and _appeal_of(m, turn.appeals) is not None]
+    words = [m for m in turn.messages if m.fresh and m not in chips and m.text.strip()]
+    if not (chips and words):
+        return None, None
+    said = tuple(m for m in turn.messages if m not in chips)
+    pressed = tuple(m for m in turn.messages if not m.fresh or m in chips)
+    return replace(turn, messages=pressed), replace(turn, messages=said)
+
+
+def about_another(words: Reading, routing: Routing, pressed: TurnInput) -> bool:
+    """Whether the words beside a pressed chip name a device of another appeal than the chip's."""
+    said = words.main
+    named = said.model or said.brand or said.candidates or said.device_class
+    appeals = (_appeal_of(m, pressed.appeals) for m in pressed.messages if m.fresh)
+    own = {a.appeal_id for a in appeals if a is not None}
+    return bool(named) and routing.action != "ask" and routing.appeal_id not in own
+
+
+def _appeal_of(message: TurnMessage, appeals: Sequence[AppealView]) -> AppealView | None:
+    """The appeal that a pressed chip answers for; the chip of "which device?" answers for none yet."""
+    chip = read_chip(message.button_payload)
+    if chip is None or chip.field == "appeal":
+        return None
+    return next((a for a in appeals if a.number == chip.number), None)
 
 
 def both_meant(turn: TurnInput, reading: Reading) -> tuple[AppealView, ...]:

@@ -25,11 +25,21 @@ from battcrm.models.situation import (
     Plan,
     Routing,
     Situation,
+    TurnMessage,
     chip_answer,
     read_chip,
 )
 from battcrm.pipeline.changes import appeal_change, chosen, starting_facts
-from battcrm.pipeline.devices import AGREEMENT, both_meant, matters, put_off, said_once, without_taken
+from battcrm.pipeline.devices import (
+    AGREEMENT,
+    about_another,
+    both_meant,
+    matters,
+    press_and_words,
+    put_off,
+    said_once,
+    without_taken,
+)
 from battcrm.pipeline.ports import (
     AppealRouter,
     Composer,
@@ -80,31 +90,39 @@ class TurnEngine:
         """Understand and decide. Model failures follow the degrade ladder; other exceptions are the caller's."""
         started = self._clock.now()
         outcome = TurnOutcome(turn, self._ids.new(), started, ())
-        fresh = [m for m in turn.messages if m.fresh and m.kind != "reaction"]
-        if not fresh:
+        if not _spoken(turn):
             outcome.branches = (_silent(),)
             return outcome
-        began = self._clock.monotonic()
-        texts = [m.text or chip_answer(m.button_payload, turn.appeals) or "" for m in fresh]
-        reading, context = self._read(turn, texts, outcome.turn_id)
-        outcome.timings["read_ms"] = self._since(began)
-        completion = await self._complete(turn, texts, reading, context, outcome)
-        branches: list[Branch] = []
-        situations: dict[int, Situation] = {}
-        final = completion.reading if completion else reading
-        for one, routing in self._matters(turn, final):
-            branch, situation = await self._branch(without_taken(turn, branches), one, completion, outcome, routing)
-            branches.append(branch)
-            situations[id(branch)] = situation
+        thought: list[tuple[Branch, Situation]] = []
+        for part in self._parts(turn, outcome):
+            await self._understand(part, thought, outcome)
+        branches = [branch for branch, _ in thought]
         waiting = put_off(turn, branches, self._clock.now())
         if waiting is not None:
-            branch, situation = await self._raised(turn, waiting, outcome)
-            branches.append(branch)
-            situations[id(branch)] = situation
-        said = said_once(self._one_question(turn, branches))
+            thought.append(await self._raised(turn, waiting, outcome))
+        situations = {id(branch): situation for branch, situation in thought}
+        said = said_once(self._one_question(turn, [branch for branch, _ in thought]))
         outcome.branches = tuple([await self._worded(turn, b, situations.get(id(b)), outcome) for b in said])
-        outcome.versions = {"config": turn.tenancy.config.version, "reading": reading.version}
         return outcome
+
+    def _parts(self, turn: TurnInput, outcome: TurnOutcome) -> tuple[TurnInput, ...]:
+        """The turn; a button and words beside it that are about another device are heard each by itself."""
+        pressed, words = press_and_words(turn)
+        if pressed is None or words is None:
+            return (turn,)
+        reading, _ = self._read(words, _texts(words), outcome)
+        routing = self._layers.router_for(turn.tenancy.config).route(words.messages, reading, turn.appeals)
+        return (pressed, words) if about_another(reading, routing, pressed) else (turn,)
+
+    async def _understand(self, turn: TurnInput, thought: list[tuple[Branch, Situation]], outcome: TurnOutcome) -> None:
+        """Reads the words of a turn, or of a part of it, and adds a branch for each device in them."""
+        texts = _texts(turn)
+        reading, context = self._read(turn, texts, outcome)
+        completion = await self._complete(turn, texts, reading, context, outcome)
+        for one, routing in self._matters(turn, completion.reading if completion else reading):
+            rest = without_taken(turn, [branch for branch, _ in thought])
+            thought.append(await self._branch(rest, one, completion, outcome, routing))
+        outcome.versions = {"config": turn.tenancy.config.version, "reading": reading.version}
 
     def _matters(self, turn: TurnInput, reading: Reading) -> list[tuple[Reading, Routing | None]]:
         """What the turn is about one by one, with the appeal where it is plain before any routing."""
@@ -119,17 +137,20 @@ class TurnEngine:
         branch, situation = await self._branch(turn, Reading((Hypothesis(),)), None, outcome, routing)
         return replace(branch, raised=True), situation
 
-    def _read(self, turn: TurnInput, texts: Sequence[str], turn_id: UUID) -> tuple[Reading, ReadingContext]:
+    def _read(self, turn: TurnInput, texts: Sequence[str], outcome: TurnOutcome) -> tuple[Reading, ReadingContext]:
+        began = self._clock.monotonic()
         current = _current(turn.appeals)
         context = ReadingContext(
             turn.dialog.tenant_id,
             known=current.known if current else None,
             expecting=current.expecting if current else None,
             options=current.options if current else (),
-            turn_id=turn_id,
+            turn_id=outcome.turn_id,
             client_id=turn.client_id,
         )
-        return self._layers.extractor.read(texts, context), context
+        reading = self._layers.extractor.read(texts, context)
+        self._took(outcome, "read_ms", began)
+        return reading, context
 
     async def _complete(
         self, turn: TurnInput, texts: Sequence[str], reading: Reading, context: ReadingContext, outcome: TurnOutcome
@@ -139,10 +160,11 @@ class TurnEngine:
             return None
         began = self._clock.monotonic()
         completion = await self._layers.extractor.complete(texts, reading, context)
-        outcome.timings["model_ms"] = self._since(began)
-        outcome.timings["provider_ms"] = completion.provider_ms
-        outcome.model_calls, outcome.model_steps = completion.calls, completion.steps
-        outcome.cost_microrub = completion.cost_microrub
+        self._took(outcome, "model_ms", began)
+        _add(outcome, "provider_ms", completion.provider_ms)
+        outcome.model_calls += completion.calls
+        outcome.model_steps = (*outcome.model_steps, *completion.steps)
+        outcome.cost_microrub += completion.cost_microrub
         return completion
 
     async def _branch(
@@ -163,7 +185,7 @@ class TurnEngine:
         known = self._layers.extractor.merge(base, reading.main, correction=corrects)
         began = self._clock.monotonic()
         graph = await self._ask_graph(turn, known)
-        outcome.timings["graph_ms"] = outcome.timings.get("graph_ms", 0.0) + self._since(began)
+        self._took(outcome, "graph_ms", began)
         situation = self._situation(turn, reading, routing, appeal, known, graph, completion)
         settings = turn.tenancy.config.section(self._layers.response_settings)
         plan = self._layers.responder.decide(situation, settings)
@@ -185,8 +207,8 @@ class TurnEngine:
         settings = turn.tenancy.config.section(self._layers.response_settings)
         written, steps = await self._layers.writer.write(branch.plan, situation, settings, branch.drafts, scope)
         if steps:
-            outcome.timings["wording_ms"] = outcome.timings.get("wording_ms", 0.0) + self._since(began)
-            outcome.timings["provider_ms"] = outcome.timings.get("provider_ms", 0.0) + scope.report.provider_ms
+            self._took(outcome, "wording_ms", began)
+            _add(outcome, "provider_ms", scope.report.provider_ms)
             outcome.model_calls += scope.report.calls
             outcome.model_steps = (*outcome.model_steps, *scope.report.steps, *steps)
             outcome.cost_microrub += scope.report.cost_microrub
@@ -292,8 +314,20 @@ class TurnEngine:
         """An outcome made elsewhere."""
         return TurnOutcome(turn, self._ids.new(), self._clock.now(), branches)
 
-    def _since(self, began: float) -> float:
-        return round((self._clock.monotonic() - began) * 1000, 3)
+    def _took(self, outcome: TurnOutcome, what: str, began: float) -> None:
+        _add(outcome, what, round((self._clock.monotonic() - began) * 1000, 3))
+
+
+def _add(outcome: TurnOutcome, what: str, ms: float) -> None:
+    outcome.timings[what] = outcome.timings.get(what, 0.0) + ms
+
+
+def _spoken(turn: TurnInput) -> list[TurnMessage]:
+    return [m for m in turn.messages if m.fresh and m.kind != "reaction"]
+
+
+def _texts(turn: TurnInput) -> list[str]:
+    return [m.text or chip_answer(m.button_payload, turn.appeals) or "" for m in _spoken(turn)]
 
 
 def _chose_appeal(turn: TurnInput) -> bool:
@@ -304,8 +338,8 @@ def _chose_appeal(turn: TurnInput) -> bool:
 
 def _only_edits(turn: TurnInput) -> bool:
     """The client changed what was said before: new words replace the old."""
-    fresh = [m for m in turn.messages if m.fresh and m.kind != "reaction"]
-    return bool(fresh) and all(m.kind == "edit" for m in fresh)
+    spoken = _spoken(turn)
+    return bool(spoken) and all(m.kind == "edit" for m in spoken)
 
 
 def _silent() -> Branch:

@@ -230,7 +230,8 @@ class Stage:
         row = await self._shared.pool.fetchrow(_DUE, self.tenant_id, sorted(_CARE))
         due: dict[str, datetime | None] = dict(row or {})
         if self._turn is not None:
-            due["turns"] = self._engine.until
+            # A turn that has thought and is being committed waits for nothing: it is due now, until it has ended.
+            due["turns"] = self._engine.until or self.clock.now()
         return due
 
     def _move(self, moment: datetime) -> None:
