@@ -11,6 +11,7 @@ from pytest_socket import socket_allow_hosts
 
 from tests.support.database import migrated_database, wipe, with_database
 from tests.support.graph import GraphServer, embedded_graph, given_graph
+from tests.support.patience import relax
 from tests.support.servers import Servers, TestRun
 from tests.support.waiting import PATIENCE
 
@@ -39,6 +40,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_runtest_setup() -> None:
     """No test talks to anything but this machine."""
     socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
+
+
+@pytest.fixture(autouse=True)
+def _patient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What meets servers is not hurried."""
+    if {"servers", "graph_server"}.intersection(request.fixturenames):
+        relax(monkeypatch)
 
 
 @pytest.fixture(scope="session")

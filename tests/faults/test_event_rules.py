@@ -48,7 +48,7 @@ def test_what_remembers_outlives_what_can_come_again() -> None:
 
 
 async def test_a_forgotten_transaction_is_ended_by_the_server(clean_database: str) -> None:
-    pool = await open_pool(clean_database, maximum=1, name="limits")
+    pool = await open_pool(clean_database, maximum=1, name="limits", patience=30.0)
     try:
         assert (
             await pool.fetchval(

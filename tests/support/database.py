@@ -8,6 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from tests.support.servers import exclusive, run_async
+from tests.support.waiting import PATIENCE
 
 _TEMPLATE = "battcrm_template"
 _QUOTE_CREATE = "SELECT format('CREATE DATABASE %I', $1::text)"
@@ -52,7 +53,9 @@ def migrated_database(owner_url: str, name: str, folder: Path) -> str:
 
 async def wipe(url: str) -> None:
     """Empty every table but those that migrations filled. Fails when an earlier test left a transaction open."""
-    connection = await asyncpg.connect(url, ssl=False, server_settings={"lock_timeout": "30s"})
+    connection = await asyncpg.connect(
+        url, ssl=False, timeout=PATIENCE, server_settings={"lock_timeout": f"{PATIENCE:g}s"}
+    )
     try:
         await connection.execute("SELECT test_support.wipe()")
     finally:
@@ -63,7 +66,7 @@ async def _migrate(url: str) -> None:
     from battcrm.infra.migrate import upgrade  # Alembic takes a second, and most tests need no database
 
     await upgrade(url)
-    connection = await asyncpg.connect(url, ssl=False)
+    connection = await asyncpg.connect(url, ssl=False, timeout=PATIENCE)
     try:
         await connection.execute(_WIPER)
     finally:
@@ -71,7 +74,7 @@ async def _migrate(url: str) -> None:
 
 
 async def _statement(url: str, quote: str, *names: str) -> None:
-    connection = await asyncpg.connect(url, ssl=False)
+    connection = await asyncpg.connect(url, ssl=False, timeout=PATIENCE)
     try:
         await connection.execute(await connection.fetchval(quote, *names))
     finally:

@@ -1,8 +1,8 @@
 """Real-time limits of the product, out of the way of tests whose subject they are not.
 
-A turn gives up a price after a second and a cached answer after milliseconds. On a machine that is busy elsewhere these pass
-by themselves, and what comes out is another answer. A test of a limit sets its own. `python -m tests.support.patience` runs
-`battcrm` so.
+A turn gives up a price after a second and a cached answer after milliseconds, a pool a statement after half a minute. On a
+machine that is busy elsewhere these pass by themselves, and what comes out is another answer. A test of a limit sets its
+own. `python -m tests.support.patience` runs `battcrm` so.
 """
 
 from __future__ import annotations
@@ -20,15 +20,21 @@ def relax(monkeypatch: pytest.MonkeyPatch) -> None:
     from battcrm.extraction.llm_call import ModelReader  # unit tests need none of these, and they take time to load
     from battcrm.graph.context import GraphContextReader
     from battcrm.graph.pricing_source import PostgresPricing
+    from battcrm.infra.http import AioHttp
+    from battcrm.infra.postgres import open_pool
+    from battcrm.infra.redis import open_redis
     from battcrm.response.writer import ModelWriter
 
-    for kind, name, seconds in (
-        (ModelReader, "deadline_s", _TURN_S),
-        (ModelWriter, "deadline_s", _TURN_S),
-        (GraphContextReader, "deadline", _TURN_S),
-        (PostgresPricing, "deadline", _TURN_S),
+    for function, name, seconds in (
+        (ModelReader.__init__, "deadline_s", _TURN_S),
+        (ModelWriter.__init__, "deadline_s", _TURN_S),
+        (GraphContextReader.__init__, "deadline", _TURN_S),
+        (PostgresPricing.__init__, "deadline", _TURN_S),
+        (AioHttp.__init__, "connect_timeout", PATIENCE),
+        (open_pool, "patience", PATIENCE),
+        (open_redis, "connect_timeout", PATIENCE),
     ):
-        defaults = kind.__init__.__kwdefaults__
+        defaults = function.__kwdefaults__
         assert defaults is not None
         assert name in defaults
         monkeypatch.setitem(defaults, name, seconds)

@@ -19,7 +19,6 @@ from battcrm.models.calls import CallScope
 from battcrm.settings import Settings, load_settings
 from battcrm.workers.models import chat_call
 from battcrm.workers.runtime import Runtime, connect
-from tests.support.patience import relax
 
 BIG, SMALL = "gpt-4.1", "gpt-4.1-mini"
 TENANT = UUID(int=7)
@@ -33,11 +32,6 @@ _DOCUMENT = """
 INSERT INTO tenant_config (tenant_id, version, state, document, created_at) VALUES ($1, 1, 'published', $2, $3)
 ON CONFLICT (tenant_id, version) DO UPDATE SET document = excluded.document
 """
-
-
-@pytest.fixture(autouse=True)
-def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    relax(monkeypatch)
 
 
 @pytest.fixture

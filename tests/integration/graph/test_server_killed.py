@@ -94,7 +94,7 @@ async def killed_half_way(server: Server, bolt: Graph, rows: Rows) -> None:
         await run(UPSERT["repair"], {"rows": [half], "force": False})
 
     with pytest.raises(Transient):
-        await bolt.transact(work, deadline=5.0)
+        await bolt.transact(work, deadline=PATIENCE)
 
 
 @dataclass

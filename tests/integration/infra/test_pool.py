@@ -65,7 +65,7 @@ async def test_a_transaction_left_open_is_rolled_back_before_anyone_else_has_it(
 
 
 async def test_an_interrupted_statement_does_not_reach_the_next_user(pool: Pool) -> None:
-    slow = asyncio.ensure_future(pool.fetchval("SELECT pg_sleep(30)"))
+    slow = asyncio.ensure_future(pool.fetchval("SELECT pg_sleep(3600)"))
     await asyncio.sleep(0.1)
     slow.cancel()
     with pytest.raises(asyncio.CancelledError):

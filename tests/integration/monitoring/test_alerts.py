@@ -24,7 +24,7 @@ from battcrm.infra.telemetry import Metrics
 from battcrm.models.outgoing import OutState
 from battcrm.services.top_scrape import Scrape, read
 from battcrm.workers.supervise import ALL
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 ROOT = Path(__file__).parents[3]
 RULES: list[dict[str, Any]] = yaml.safe_load((ROOT / "deploy/alerts.yml").read_text("utf-8"))["groups"][0]["rules"]
@@ -80,7 +80,7 @@ async def scrape(clean_database: str, pg_worker_url: str, redis_url: str) -> Asy
 
 
 def _get(port: int, path: str) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE) as answer:
         body: bytes = answer.read()
         return body.decode()
 

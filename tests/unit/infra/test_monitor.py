@@ -13,6 +13,7 @@ from battcrm.infra import monitor
 from battcrm.infra.health import HEALTH, Health
 from battcrm.infra.telemetry import METRICS
 from battcrm.kit.errors import Invalid
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +25,7 @@ def _only_our_loops() -> Iterator[None]:
 
 def get(port: int | None, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:

@@ -47,7 +47,7 @@ from battcrm.workers.caretaker import health_job
 from battcrm.workers.runtime import Runtime, connect
 
 _LINE: Final = 64 * 1024 * 1024
-_SLACK: Final = 120.0
+_SLACK: Final = 300.0
 _TRIES: Final = 8
 
 
@@ -144,7 +144,7 @@ async def _platforms(
             limit=_LINE,
         )
     processes["emulator-platforms"] = process
-    return process, await _answer(process, 60.0)
+    return process, await _answer(process, _SLACK)
 
 
 async def _answer(process: asyncio.subprocess.Process, patience: float) -> Any:

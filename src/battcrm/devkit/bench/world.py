@@ -29,6 +29,7 @@ KEY: Final = base64.b64encode(b"bench-key-bench-key-bench-key-32").decode()
 _TURN_ROLES: Final = "processor,ai-worker"
 _SEND_ROLES: Final = "out-worker,relay,event-processor,caretaker"
 WORKER_ROLES: Final = f"{_TURN_ROLES},{_SEND_ROLES}"
+_START_S: Final = 300.0  # a busy machine takes long; a process that has ended is noticed at once
 
 
 @dataclass(slots=True)
@@ -158,7 +159,7 @@ async def start_emulator(
     processes[f"emulator-{name}"] = process
     if process.stdout is None:
         raise Permanent(f"the {name} emulator has no output")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(_START_S):
         line = (await process.stdout.readline()).decode().strip()
     if not line.startswith("http"):
         raise Permanent(f"the {name} emulator did not start; see {folder / (name + '.log')}")
@@ -180,7 +181,7 @@ async def wait_ready(bench: Bench) -> None:
     connection = await asyncpg.connect(bench.database_url)
     wanted = sum(1 for name in bench.processes if not name.startswith("emulator"))
     try:
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(_START_S):
             while True:
                 names = await connection.fetch(
                     "SELECT DISTINCT application_name FROM pg_stat_activity WHERE application_name LIKE 'battcrm-%'"

@@ -16,7 +16,7 @@ from battcrm.models.situation import AppealStatus
 from battcrm.services.explain import Decided, Explainer, Explanation
 from battcrm.services.operator import Operators
 
-_PATIENCE: Final = 60.0
+_PATIENCE: Final = 180.0
 _LOOK: Final = 0.03
 
 # Nothing of this chat is on its way any more, in or out.

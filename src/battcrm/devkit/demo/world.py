@@ -28,7 +28,7 @@ from battcrm.workers.runtime import Runtime, connect, locate
 from battcrm.workers.supervise import ALL, run_until
 
 Progress = Callable[[str, str], None]
-_READY: Final = 60.0
+_READY: Final = 180.0
 _EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _UPDATES_A_SECOND: Final = 16
 _WARM_UP: Final = 3.0
