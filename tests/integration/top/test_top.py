@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 from datetime import timedelta
+from functools import partial
 
 from rich.console import Console
 
@@ -30,11 +31,20 @@ _DEAD = """
 INSERT INTO dead_letter (tenant_id, dead_id, source, reason, payload, created_at) VALUES ($1, $2, 'inbox', '', '', $3)
 """
 
+_ALONE = """
+SELECT NOT EXISTS (
+    SELECT FROM pg_stat_activity
+    WHERE datname = current_database() AND backend_type = 'client backend' AND application_name <> 'top-test'
+) /* all tenants: the server's own view */
+"""
+
 
 async def test_a_screen_of_a_busy_minute(clean_database: str) -> None:
     clock = SystemClock()
     ids = IdFactory(clock)
-    pool = await open_pool(clean_database, maximum=2)
+    pool = await open_pool(clean_database, maximum=2, name="top-test")
+    # What a backend of an earlier test counted is published at its end, at the latest.
+    await eventually(partial(pool.fetchval, _ALONE), what="earlier tests' backends are gone")
     tenant, idle = ids.new(), ids.new()
     with monitor.serving("127.0.0.1", 0) as port:
         addresses = [f"http://127.0.0.1:{port}/metrics", "http://127.0.0.1:9/metrics"]
