@@ -33,11 +33,17 @@ from battcrm.kit.ids import IdFactory
 log = structlog.get_logger(__name__)
 _STALE_POSITION: Final = timedelta(days=1)
 _FORGOTTEN: Final = 3600.0
+# A consumer that may pause takes its backlog in steps, at rest for twice as long as each took: a third of the machine's
+# time is enough for it, and the rest is for what customers wait for. Who is later than this stops resting.
+_REST: Final = 2.0
+_LATE: Final = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
 class ConsumerOptions:
-    """`check` seconds between looks at the state of the groups; `idle` seconds until another's work is taken over."""
+    """`batch`: entries at once, over all shards. `check`: seconds between looks at the state of the groups; `idle`:
+    seconds until another's work is taken over.
+    """
 
     batch: int = 200
     block: float = 5.0
@@ -111,19 +117,21 @@ class Follower:
         self._options = options
         self._next_check = 0.0
         self._next_tidy = 0.0
+        self._share = max(1, options.batch // len(shards))
         self._interrupted = True
         self._behind = False
+        self._late = False
 
     async def run(self) -> None:
         """Follow until cancelled. With Redis or the database away it waits and goes on where it was."""
         delay = 0.0
         while True:
             HEALTH.beat(f"consumer {self._name}")
+            began = self._clock.monotonic()
             try:
                 await self.step()
                 delay = 0.0
-                if self._consumer.pause and not self._behind:
-                    await self._clock.sleep(self._consumer.pause)
+                await self._rest(self._clock.monotonic() - began)
             except GroupMissing:
                 self._next_check = 0.0
             except (*UNAVAILABLE, Transient) as error:
@@ -131,6 +139,11 @@ class Follower:
                 delay = min(5.0, max(0.25, delay * 2))
                 log.warning("consumer.waits", consumer=self._consumer.name, error=str(error)[:200], seconds=delay)
                 await self._clock.sleep(delay)
+
+    async def _rest(self, took: float) -> None:
+        pause = self._consumer.pause
+        if pause and not self._late:
+            await self._clock.sleep(min(pause, took * _REST) if self._behind else pause)
 
     async def step(self) -> None:
         """Look after the groups if that is due, then take what is new, waiting for it a little."""
@@ -141,13 +154,20 @@ class Follower:
             self._interrupted = False
             self._next_check = self._clock.monotonic() + self._options.check
         deliveries = await self._bus.read(
-            self._name, self._worker, self._shards, count=self._options.batch, block=self._options.block
+            self._name, self._worker, self._shards, count=self._share, block=self._options.block
         )
-        self._behind = any(len(delivery.entries) >= self._options.batch for delivery in deliveries)
+        self._behind = any(len(delivery.entries) >= self._share for delivery in deliveries)
+        self._late = self._behind and self._age(deliveries) > _LATE
         for delivery in deliveries:
             if delivery.gap:
                 await self._fill_gap(delivery.shard)
-            await self._take(delivery)
+        await self._take(*deliveries)
+
+    def _age(self, deliveries: Sequence[Delivery]) -> timedelta:
+        """How long ago the oldest of the last entries of each shard happened."""
+        last = [delivery.entries[-1].packed for delivery in deliveries if delivery.entries]
+        times = [packed.event().occurred_at for packed in last if packed is not None]
+        return self._clock.now() - min(times) if times else timedelta()
 
     async def _fill_gap(self, shard: int) -> None:
         """Entries were trimmed unread: what they said comes from the outbox, before what came after them."""
@@ -249,14 +269,16 @@ class Follower:
                     await self._deliverer.bury(event, deaths, "its workers died")
             await self._take(Delivery(shard, (entry,)))
 
-    async def _take(self, delivery: Delivery) -> None:
-        if not delivery.entries:
+    async def _take(self, *deliveries: Delivery) -> None:
+        entries = [entry for delivery in deliveries for entry in delivery.entries]
+        if not entries:
             return
-        again = {e.event_id for e in self._wanted(delivery.entries, only=True)}
-        await self._deliverer.deliver(self._wanted(delivery.entries), again=again)
-        await self._bus.ack(self._name, delivery.shard, [entry.id for entry in delivery.entries])
-        if any(entry.packed is None for entry in delivery.entries):
-            await self._distrust(delivery.shard)
+        again = {event.event_id for event in self._wanted(entries, only=True)}
+        await self._deliverer.deliver(self._wanted(entries), again=again)
+        for delivery in deliveries:
+            await self._bus.ack(self._name, delivery.shard, [entry.id for entry in delivery.entries])
+            if any(entry.packed is None for entry in delivery.entries):
+                await self._distrust(delivery.shard)
 
     async def _distrust(self, shard: int) -> None:
         """Entries were trimmed while they waited: the next look reads the outbox."""

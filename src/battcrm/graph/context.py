@@ -28,7 +28,7 @@ _BASKET_DAYS: Final = 540
 _NOT_ABOUT_PRICE: Final = frozenset({"other"})
 _PRICE_EVENTS: Final = frozenset({"price.changed", "repair.recorded"})
 # An event is heard here before the graph has it: what is read meanwhile may be old, and is not kept.
-_PROJECTED_AFTER: Final = 5.0
+_PROJECTED_AFTER: Final = 15.0
 _WARM_ENOUGH: Final = 3
 Settings = Callable[[UUID], PricingSettings]
 Repairs = Sequence[Mapping[str, Any]]

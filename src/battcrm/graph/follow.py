@@ -15,7 +15,7 @@ from battcrm.kit.errors import Transient
 
 CONSUMER: Final = "graph"
 # Five seconds behind are near enough for a projection: a batch costs the graph hardly more than one row, and what happens
-# to one appeal in a row is written once. Who is behind does not pause.
+# to one appeal in a row is written once.
 _PAUSE: Final = 5.0
 # Waited here, a graph that is away for a moment costs no event its place in a batch.
 _PATIENCE: Final = 20.0

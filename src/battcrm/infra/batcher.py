@@ -24,14 +24,24 @@ class Batcher(Generic[Item, Result]):
 
     `flush` gets up to `maximum` items and returns one result or exception for each, in order. If it raises, the items
     are flushed again one by one, so that a bad item fails alone. `lanes` flushes may run at once; their starts are at
-    least `pace` seconds apart.
+    least `pace` seconds apart, but `plenty` items are reason enough to start at once.
     """
 
-    def __init__(self, flush: Flush[Item, Result], *, maximum: int = 200, lanes: int = 1, pace: float = 0.0) -> None:
+    def __init__(
+        self,
+        flush: Flush[Item, Result],
+        *,
+        maximum: int = 200,
+        lanes: int = 1,
+        pace: float = 0.0,
+        plenty: int | None = None,
+    ) -> None:
         self._flush = flush
         self._maximum = maximum
         self._lanes = lanes
         self._pace = Pace(pace)
+        self._plenty = plenty or maximum
+        self._enough = asyncio.Event()
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
 
@@ -44,6 +54,8 @@ class Batcher(Generic[Item, Result]):
         """The item's own result; raises the item's own exception."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
+        if len(self._waiting) >= self._plenty:
+            self._enough.set()
         self._start()
         return await future
 
@@ -68,10 +80,12 @@ class Batcher(Generic[Item, Result]):
         # One turn of the loop lets everybody who is ready now join the first batch.
         await asyncio.sleep(0)
         while self._waiting:
-            await self._pace.start()
+            await self._pace.start(self._enough)
             if not self._waiting:
                 return
             batch = [self._waiting.popleft() for _ in range(min(self._maximum, len(self._waiting)))]
+            if len(self._waiting) < self._plenty:
+                self._enough.clear()
             try:
                 await self._send(batch)
             except asyncio.CancelledError:

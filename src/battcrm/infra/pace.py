@@ -7,6 +7,7 @@ and spends less on each row.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 
 class Pace:
@@ -16,10 +17,17 @@ class Pace:
         self._seconds = seconds
         self._next = 0.0
 
-    async def start(self) -> None:
-        """Wait for the next allowed start and take it."""
-        now = asyncio.get_running_loop().time()
-        at = max(now, self._next)
+    async def start(self, early: asyncio.Event | None = None) -> None:
+        """Wait for the next allowed start and take it, or for `early`: then there is nothing left to wait for."""
+        loop = asyncio.get_running_loop()
+        at = max(loop.time(), self._next)
         self._next = at + self._seconds
-        if at > now:
-            await asyncio.sleep(at - now)
+        if at <= loop.time():
+            return
+        if early is None:
+            await asyncio.sleep(at - loop.time())
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(at):
+                await early.wait()
+                self._next = loop.time() + self._seconds

@@ -12,7 +12,6 @@ import structlog
 from battcrm.events.outbox import append, append_together
 from battcrm.infra.due import ALL_BUCKETS, NO_TENANT
 from battcrm.infra.health import HEALTH
-from battcrm.infra.pace import Pace
 from battcrm.infra.postgres import UNAVAILABLE, Connection, Pool, is_cut
 from battcrm.infra.telemetry import METRICS
 from battcrm.infra.together import Together
@@ -59,7 +58,6 @@ class Processor:
         buckets: Sequence[int] = ALL_BUCKETS,
         batch: int = 200,
         per_tenant: int = 50,
-        pace: float = 0.0,
     ) -> None:
         self._pool = pool
         self._clock = clock
@@ -72,7 +70,6 @@ class Processor:
         self._buckets = list(buckets)
         self._batch = batch
         self._per_tenant = per_tenant
-        self._pace = pace
         self._cursor = NO_TENANT
         self._careful = True
         self._marked: Sequence[Any] = ()
@@ -80,10 +77,8 @@ class Processor:
 
     async def run(self) -> None:
         """Process until cancelled: at once when woken, otherwise once a second."""
-        pace = Pace(self._pace)
         while True:
             HEALTH.beat("processor")
-            await pace.start()
             try:
                 done = await self.step()
             except UNAVAILABLE as error:

@@ -24,6 +24,8 @@ from battcrm.transport.base import ChannelAccount
 WAKE: Final = "inbox"
 _KEY_LIMIT: Final = 200
 _DEAD_LIMIT: Final = 64 * 1024
+# A batch of so many is cheap enough a message: it does not wait for more.
+_PLENTY: Final = 16
 
 # One statement: what `seen` did not know enters the inbox, with its raw body. Keys come sorted (no deadlocks between
 # concurrent micro-batches); a key already being inserted elsewhere is waited for, so a duplicate's 2xx is honest.
@@ -78,7 +80,9 @@ class Door:
         self._clock = clock
         self._ids = ids
         self._wakeups = wakeups
-        self._batcher: Batcher[Delivery, int] = Batcher(self._flush, maximum=maximum, lanes=2, pace=pace)
+        self._batcher: Batcher[Delivery, int] = Batcher(
+            self._flush, maximum=maximum, lanes=2, pace=pace, plenty=_PLENTY
+        )
 
     @property
     def depth(self) -> int:

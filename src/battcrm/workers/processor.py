@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from battcrm.pipeline.processor import Processor
 from battcrm.transport.registry import kinds, manifest_of
-from battcrm.workers.paces import INTAKE
 from battcrm.workers.runtime import Runtime
 
 
@@ -21,7 +20,6 @@ def build(runtime: Runtime) -> Processor:
         ordered_kinds=ordered,
         hydrated_kinds=hydrated,
         buckets=runtime.buckets,
-        pace=INTAKE,
     )
 
 

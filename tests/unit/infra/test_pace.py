@@ -49,3 +49,29 @@ async def test_a_paced_batcher_takes_together_what_came_during_the_pause() -> No
     assert await asyncio.gather(*(batcher.submit(n) for n in range(1, 6))) == [1, 2, 3, 4, 5]
     assert batches == [[0], [1, 2, 3, 4, 5]]
     await batcher.drain()
+
+
+async def test_plenty_of_items_do_not_wait_for_the_pause_to_end() -> None:
+    batches: list[int] = []
+
+    async def flush(items: Sequence[int]) -> Sequence[int]:
+        batches.append(len(items))
+        return items
+
+    batcher: Batcher[int, int] = Batcher(flush, pace=3600.0, plenty=4)
+    await batcher.submit(0)
+    few = [asyncio.ensure_future(batcher.submit(n)) for n in range(3)]
+    done, _ = await asyncio.wait(few, timeout=0.05)
+    assert (done, batches) == (set(), [1]), "three wait for the pause"
+    await batcher.submit(3)
+    await asyncio.gather(*few)
+    assert batches == [1, 4]
+
+
+async def test_early_starts_put_the_next_one_off_by_one_pause_only() -> None:
+    pace, early = Pace(0.1), asyncio.Event()
+    early.set()
+    for _ in range(5_000):
+        await pace.start(early)
+    async with asyncio.timeout(120):
+        await pace.start()

@@ -1,0 +1,75 @@
+"""A consumer that may pause works its backlog off in steps with rests between them, unless it is late."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from battcrm.events.catalogue import ClientUpdated, Envelope
+from battcrm.events.consumer import Follower
+from battcrm.events.delivery import Deliverer
+from battcrm.events.outbox import append
+from battcrm.events.positions import Positions
+from battcrm.events.registry import HandlerRegistry
+from battcrm.kit.clock import SystemClock
+from tests.integration.events.conftest import FAST, SHARDS, World, running, unpublished, until
+
+PAUSE = 7_700.0
+
+
+class Resting(SystemClock):
+    """Takes no time to sleep, and lets its owner do something meanwhile; writes down for how long it should have been."""
+
+    def __init__(self, diary: list[float | int]) -> None:
+        super().__init__()
+        self.diary = diary
+
+    async def sleep(self, seconds: float) -> None:
+        self.diary.append(seconds)
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(("age", "rests"), [(timedelta(), True), (timedelta(hours=1), False)], ids=["behind", "late"])
+async def test_a_backlog_is_taken_in_steps_with_rests_unless_it_is_old(
+    world: World, age: timedelta, *, rests: bool
+) -> None:
+    """The diary has the size of each batch and the length of each rest, in order."""
+    diary: list[float | int] = []
+    tenant = await world.tenant()
+    client = await world.client(tenant)
+    registry = HandlerRegistry()
+
+    async def take(events: Sequence[Envelope]) -> None:
+        diary.append(len(events))
+
+    registry.external("graph", [ClientUpdated], take, pause=PAUSE)
+    (consumer,) = registry
+    clock, positions = Resting(diary), Positions(world.pool, world.clock, SHARDS)
+    deliverer = Deliverer(world.pool, clock, world.ids, consumer, FAST.delivery)
+    options = replace(FAST, batch=2 * SHARDS, check=1000.0)
+    follower = Follower(world.bus, clock, positions, consumer, deliverer, tuple(range(SHARDS)), "w", options)
+    await follower.step()  # the groups are there now
+    async with running(world.relay()):
+        async with world.pool.acquire() as connection, connection.transaction():
+            updates = [ClientUpdated(tenant, client, n) for n in range(5)]
+            await append(connection, updates, world.ids, world.clock.now() - age)
+        world.wakeups.notify("outbox")
+        await until(lambda: unpublished(world, 0), what="published")
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+            task = group.create_task(follower.run())
+            await until(lambda: _is_done(diary), what="the pause after the last step")
+            task.cancel()
+    steps = diary[: diary.index(PAUSE)]
+    batches = [entry for entry in steps if isinstance(entry, int)]
+    assert batches == [2, 2, 1], "a share of the batch for the shard, each time"
+    between = [entry for entry in steps if isinstance(entry, float)]
+    assert len(between) == (2 if rests else 0)
+    assert all(0 < rest < PAUSE for rest in between)
+
+
+async def _is_done(diary: Sequence[float | int]) -> bool:
+    return PAUSE in diary and 1 in diary
