@@ -113,6 +113,10 @@ class EventBus(Protocol):
         """Take over what has been unfinished for `idle` seconds. May raise GroupMissing."""
         ...
 
+    async def excuse(self, group: str, worker: str, shard: int, ids: Sequence[str]) -> None:
+        """Count the deliveries of these entries, which the worker holds, from none again."""
+        ...
+
     async def ack(self, group: str, shard: int, ids: Sequence[str]) -> None:
         """Finished. Unknown ids are ignored."""
         ...
@@ -273,6 +277,11 @@ class RedisBus:
             )
             attempts = {_text(d["message_id"]): d["times_delivered"] for d in details}
         return Claimed(entries + gone, attempts, _text(following))
+
+    async def excuse(self, group: str, worker: str, shard: int, ids: Sequence[str]) -> None:
+        """XCLAIM of what the worker has already, for the sake of its RETRYCOUNT."""
+        if ids:
+            await call(self._redis.xclaim(stream(shard), group, worker, 0, list(ids), retrycount=0, justid=True))
 
     async def ack(self, group: str, shard: int, ids: Sequence[str]) -> None:
         """XACK."""

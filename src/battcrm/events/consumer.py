@@ -103,7 +103,7 @@ class Follower:
         positions: Positions,
         consumer: Consumer,
         deliverer: Deliverer,
-        shards: Sequence[int],
+        shards: tuple[int, ...],
         worker: str,
         options: ConsumerOptions,
     ) -> None:
@@ -115,7 +115,9 @@ class Follower:
         self._shards = shards
         self._worker = worker
         self._options = options
-        self._next_check = 0.0
+        self._looked = 0.0
+        self._turn = 0
+        self._doubt = False
         self._next_tidy = 0.0
         self._share = max(1, options.batch // len(shards))
         self._interrupted = True
@@ -133,7 +135,7 @@ class Follower:
                 delay = 0.0
                 await self._rest(self._clock.monotonic() - began)
             except GroupMissing:
-                self._next_check = 0.0
+                self._doubt = True
             except (*UNAVAILABLE, Transient) as error:
                 self._interrupted = True
                 delay = min(5.0, max(0.25, delay * 2))
@@ -147,12 +149,10 @@ class Follower:
 
     async def step(self) -> None:
         """Look after the groups if that is due, then take what is new, waiting for it a little."""
-        if self._interrupted or self._clock.monotonic() >= self._next_check:
-            for shard in self._shards:
-                await self._look_after(shard)
-            await self._tidy()
-            self._interrupted = False
-            self._next_check = self._clock.monotonic() + self._options.check
+        for shard in self._due_for_a_look():
+            await self._look_after(shard)
+        self._interrupted = False
+        await self._tidy()
         deliveries = await self._bus.read(
             self._name, self._worker, self._shards, count=self._share, block=self._options.block
         )
@@ -162,6 +162,18 @@ class Follower:
             if delivery.gap:
                 await self._fill_gap(delivery.shard)
         await self._take(*deliveries)
+
+    def _due_for_a_look(self) -> Sequence[int]:
+        """One shard after the other, each every `check` seconds; all of them where something may have been lost."""
+        now = self._clock.monotonic()
+        each = self._options.check / len(self._shards)
+        passed = int((now - self._looked) / each)
+        if self._doubt or self._interrupted or passed >= len(self._shards):
+            self._doubt, self._looked = False, now
+            return self._shards
+        first, self._turn = self._turn, (self._turn + passed) % len(self._shards)
+        self._looked += passed * each
+        return (self._shards * 2)[first : first + passed]
 
     def _age(self, deliveries: Sequence[Delivery]) -> timedelta:
         """How long ago the oldest of the last entries of each shard happened."""
@@ -256,7 +268,8 @@ class Follower:
     async def _take_over(self, shard: int, claimed: Claimed) -> None:
         """The oldest of what a worker left may be what killed it: after so many deaths it is put aside.
 
-        From the third delivery on entries are taken and acknowledged singly, so that the guilty one stands first.
+        From the third delivery on entries are taken and acknowledged singly, so that the guilty one stands first. Those
+        behind it were delivered as often; before it goes they are told apart, lest the next worker finds one of them first.
         """
         limit = self._options.delivery.attempts
         if max(claimed.attempts.values(), default=0) < 3:
@@ -265,6 +278,8 @@ class Follower:
         for index, entry in enumerate(claimed.entries):
             deaths = claimed.attempts.get(entry.id, 0)
             if index == 0 and deaths > limit:
+                others = [other.id for other in claimed.entries[1:] if other.packed is not None]
+                await self._bus.excuse(self._name, self._worker, shard, others)
                 for event in self._wanted((entry,)):
                     await self._deliverer.bury(event, deaths, "its workers died")
             await self._take(Delivery(shard, (entry,)))
@@ -284,7 +299,7 @@ class Follower:
         """Entries were trimmed while they waited: the next look reads the outbox."""
         position = await self._position(shard)
         await self._positions.store(self._name, shard, replace(position, generation=""))
-        self._next_check = 0.0
+        self._doubt = True
 
     def _wanted(self, entries: Sequence[Entry], *, only: bool = False) -> list[Envelope]:
         """The events this consumer follows; with `only` those meant for nobody else."""

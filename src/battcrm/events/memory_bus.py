@@ -117,6 +117,12 @@ class MemoryBus:
         attempts = {_id(p): mine.pending[p].attempts for p in kept}
         return Claimed(tuple(entries), attempts, _id(rest[0]) if rest else START)
 
+    async def excuse(self, group: str, worker: str, shard: int, ids: Sequence[str]) -> None:
+        """What the worker holds already stays with it."""
+        _, mine = self._find(group, shard)
+        for id_ in ids:
+            mine.pending[_place(id_)] = _Pending(worker, self._clock.monotonic(), 0)
+
     async def ack(self, group: str, shard: int, ids: Sequence[str]) -> None:
         """Finished."""
         source = self._streams.get(shard)

@@ -99,6 +99,17 @@ async def test_stale_entries_are_claimed_in_pages_and_their_deliveries_counted(b
     assert (await bus.claim(G, B, 0, idle=60, count=9)).entries == ()
 
 
+async def test_who_is_excused_counts_from_none_and_stays_where_it_is(bus: EventBus) -> None:
+    await bus.ensure_group(G, 0)
+    await bus.publish(0, events("1", "2", "3"))
+    (delivery,) = await take(bus)
+    await bus.excuse(G, A, 0, ids(delivery)[1:])
+    await bus.excuse(G, A, 0, [])
+    again = await bus.claim(G, B, 0, idle=0, count=9)
+    assert bodies(Delivery(0, again.entries)) == ["1", "2", "3"]
+    assert [again.attempts[id_] for id_ in ids(delivery)] == [2, 1, 1]
+
+
 async def test_state_tells_what_is_unfinished(bus: EventBus) -> None:
     await bus.ensure_group(G, 0)
     fresh = await bus.state(G, 0)

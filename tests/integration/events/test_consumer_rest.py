@@ -9,13 +9,14 @@ from datetime import timedelta
 
 import pytest
 
+from battcrm.events.bus import RedisBus
 from battcrm.events.catalogue import ClientUpdated, Envelope
 from battcrm.events.consumer import Follower
 from battcrm.events.delivery import Deliverer
 from battcrm.events.outbox import append
 from battcrm.events.positions import Positions
 from battcrm.events.registry import HandlerRegistry
-from battcrm.kit.clock import SystemClock
+from battcrm.kit.clock import ManualClock, SystemClock
 from tests.integration.events.conftest import FAST, SHARDS, World, running, unpublished, until
 
 PAUSE = 7_700.0
@@ -69,6 +70,43 @@ async def test_a_backlog_is_taken_in_steps_with_rests_unless_it_is_old(
     between = [entry for entry in steps if isinstance(entry, float)]
     assert len(between) == (2 if rests else 0)
     assert all(0 < rest < PAUSE for rest in between)
+
+
+async def test_shards_are_looked_after_in_turn_and_all_at_once_where_something_may_be_lost(world: World) -> None:
+    """The diary has the shards of each step."""
+    clock, looked = ManualClock(), list[int]()
+    registry = HandlerRegistry()
+    registry.external("graph", [ClientUpdated], _nothing)
+    (consumer,) = registry
+    positions = Positions(world.pool, world.clock, SHARDS)
+    deliverer = Deliverer(world.pool, world.clock, world.ids, consumer, FAST.delivery)
+    options = replace(FAST, block=0.0, check=10.0)
+    bus = Watched(world.bus, looked)
+    follower = Follower(bus, clock, positions, consumer, deliverer, tuple(range(SHARDS)), "w", options)
+    diary = []
+    for passed in (0.0, 0.0, *(10.0 / SHARDS,) * (SHARDS + 1), 10.0, 0.0):
+        clock.advance(passed)
+        await follower.step()
+        diary.append(tuple(looked))
+        looked.clear()
+    everything = tuple(range(SHARDS))
+    assert diary == [everything, (), *((n,) for n in everything), (0,), everything, ()]
+
+
+class Watched(RedisBus):
+    """Writes down which shards are looked after."""
+
+    def __init__(self, other: RedisBus, looked: list[int]) -> None:
+        self.__dict__ = dict(other.__dict__)
+        self._looked = looked
+
+    async def generation(self, shard: int) -> str:
+        self._looked.append(shard)
+        return await super().generation(shard)
+
+
+async def _nothing(events: Sequence[Envelope]) -> None:
+    pass
 
 
 async def _is_done(diary: Sequence[float | int]) -> bool:
