@@ -72,13 +72,14 @@ async def open_pool(
     """Open a pool. `url` may be any libpq URL; `application_name` tells the processes apart in pg_stat_activity.
 
     `keyed` is for roles, whose statements all look rows up by key: each is planned once, for index scans. A statement
-    that takes more than `patience` seconds is given up.
+    that takes more than `patience` seconds is given up, a connection attempt after twice as many.
     """
     driver = await asyncpg.create_pool(
         re.sub(r"^postgresql\+\w+://", "postgresql://", url),
         min_size=minimum,
         max_size=maximum,
         max_inactive_connection_lifetime=0,
+        timeout=2 * patience,
         command_timeout=patience,
         init=_prepare,
         reset=_nothing_to_reset,

@@ -28,6 +28,7 @@ listen_addresses = '{host}'
 port = {port}
 unix_socket_directories = ''
 max_connections = 200
+authentication_timeout = 10min
 password_encryption = 'scram-sha-256'
 fsync = on
 synchronous_commit = on
