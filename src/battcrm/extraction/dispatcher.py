@@ -24,7 +24,7 @@ from battcrm.extraction.tools.parts import part_fact
 from battcrm.extraction.tools.repair import Repairs, find_repairs, repair_facts, standing
 from battcrm.extraction.tools.type import type_fact
 from battcrm.models.calls import CallScope
-from battcrm.models.facts import AppealType, Completion, Fact, Hypothesis, Method, Reading, Signals
+from battcrm.models.facts import AppealType, Completion, Fact, Hypothesis, Method, PartOwner, Reading, Signals
 
 VERSION: Final = "rules-2"
 _SHORT: Final = 2
@@ -128,7 +128,9 @@ def _books(hits: Sequence[Hit]) -> defaultdict[str, list[Hit]]:
 
 
 def _opinion(line: Line, signals: Signals, known: Hypothesis | None) -> Opinion | None:
-    """The second opinion, where one counts."""
+    """The second opinion, where one counts. Hardly any of the dialogues it has learnt from are English."""
+    if signals.language == "en":
+        return None
     if signals.greeting_only or signals.thanks_only or signals.choice is not None or _foreign(signals):
         return None
     opinion = read_opinion(line)
@@ -150,10 +152,10 @@ def _hypotheses(
 ) -> list[tuple[Device, Hypothesis]]:
     devices = devices_of(line, repairs.hits, [hit for hit in books["type"] if hit.rule.value != "none"])
     whole = type_fact(books["type"], repairs.hits, books["part"], line) or _idle(line, signals, known)
-    if opinion is not None:
-        whole = judge.judged_type(whole, opinion)
-    whole = _overridden(whole, signals)
     owner = part_fact(books["part"], line)
+    if opinion is not None:
+        whole = judge.judged_type(whole, opinion, brought=owner is not None and owner.value == PartOwner.CLIENT)
+    whole = _overridden(whole, signals)
     found = []
     several = sum(not device.passed for device in devices) > 1
     for device in devices:
@@ -182,7 +184,7 @@ def _hypothesis(
         repairs = tuple(fact for fact in repairs if fact.value != "diagnostics")
     if opinion is not None:
         if wish is None or wish.value not in _NO_REPAIR:
-            repairs = judge.judged_repairs(repairs, opinion, wish, denied)
+            repairs = judge.judged_repairs(repairs, opinion, wish, denied, owned=owner is not None)
         owner = judge.judged_owner(owner, opinion, wish)
     return Hypothesis(
         appeal_type=wish,

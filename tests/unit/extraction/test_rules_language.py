@@ -12,8 +12,8 @@ from battcrm.extraction.rules.table import load_rules, mask_of
 from battcrm.kit.errors import Invalid
 
 
-def _holds(pattern: str, text: str) -> bool:
-    """Whether a pattern of its own little table matches a text."""
+def _holds(pattern: str, text: str, barrier: str | None = None) -> bool:
+    """Whether a pattern of its own little table matches a text. `barrier`: a word that no gap jumps over."""
     classes = Classes()
     classes.sets["@barrier"] = []
     body, _, guards = pattern.partition(" / ")
@@ -21,7 +21,8 @@ def _holds(pattern: str, text: str) -> bool:
     needs = frozenset(e.cls for e in elements if e.kind == 0 and not e.optional)
     first = next(e for e in elements if e.kind == 0)
     lead = -1 if first.optional else first.cls
-    rule = Rule("t", "v", 1.0, "", elements, parse_guards(guards, classes), needs, lead, pattern)
+    closed = -1 if barrier is None else classes.of(barrier)
+    rule = Rule("t", "v", 1.0, "", elements, parse_guards(guards, classes), needs, lead, pattern, closed)
     words = tuple(_word(word, classes) for word in build([normalise(text)], [()]).words)
     present = frozenset[int]().union(*[word.classes for word in words])
     return needs <= present and bool(list(match._hits(rule, words, mask_of(present), frozenset({"scooter"}))))
@@ -60,6 +61,8 @@ def _word(word: match.Word, classes: Classes) -> match.Word:
         ("готов $?", "телефон готов.", False),
         ("мой ,", "экран мой, айфон", True),
         ("мой ,", "экран мой разбит", False),
+        ("мой .", "экран мой, поставите?", True),
+        ("мой .", "экран мой?", False),
         ("не ?очень работает", "не работает", True),
         ("не ?очень работает", "не очень работает", True),
         ("газ / with %scooter", "газ", True),
@@ -72,6 +75,12 @@ def _word(word: match.Word, classes: Classes) -> match.Word:
 )
 def test_element(pattern: str, text: str, holds: bool) -> None:
     assert _holds(pattern, text) is holds
+
+
+def test_a_gap_never_jumps_over_a_barrier() -> None:
+    assert _holds("купил ~3 экран", "купил вчера телефон экран")
+    assert not _holds("купил ~3 экран", "купил вчера телефон экран", barrier="телефон")
+    assert _holds("купил ~3 экран", "купил вчера экран", barrier="телефон")
 
 
 @pytest.mark.parametrize("pattern", ["~x экран", "@nosuchset"])

@@ -64,7 +64,7 @@ def match_at(
             ends.append((at, full))
     while ends:
         end, full = ends.pop()
-        if end - start > 1 and not _may_be_letter(cells, end - 1):
+        if not _may_be_letter(cells, end - 1):
             continue
         return _settled(catalogue, cells, start, end, full)
     return None

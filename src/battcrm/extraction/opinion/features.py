@@ -1,4 +1,4 @@
-"""What the opinion sees of a text: lemmas, pairs of them, beginnings of words, and the named sets of the rule tables."""
+"""What the opinion sees of a text: lemmas, pairs of them, beginnings of words, the named sets of the rule tables, roles."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from functools import cache, lru_cache
 from typing import Final
 
 from battcrm.extraction.normalise_morph import lemma_of
+from battcrm.extraction.opinion.roles import play_of, role_features
 from battcrm.extraction.rules.line import Line
 from battcrm.extraction.rules.match import SENTENCE
 from battcrm.extraction.rules.table import load_rules
 
-VERSION: Final = "2"
+VERSION: Final = "3"
 """Raise it when the same text gives other features: the weights must then be fitted anew."""
 _PREFIXES: Final = (3, 4, 5, 6)
 _NUMBER: Final = "#num"
@@ -42,6 +43,7 @@ def features_of(line: Line) -> Iterator[str]:
         yield from word_features(word.norm, word.classes, denied=before in NOT and not word.before)
         before = word.norm
     yield from loose_features(line)
+    yield from role_features(play_of(line.words))
 
 
 def word_features(norm: str, classes: frozenset[int], *, denied: bool = False) -> Iterator[str]:

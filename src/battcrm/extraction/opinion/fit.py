@@ -16,6 +16,7 @@ from battcrm.extraction.evaluation.dataset import Example, load
 from battcrm.extraction.gazetteer.catalogue import Catalogue
 from battcrm.extraction.opinion.features import VERSION, features_of
 from battcrm.extraction.opinion.opinion import sigmoid, softmax
+from battcrm.extraction.opinion.roles import ROLE
 from battcrm.extraction.opinion.weights import COLUMNS, OWNERS, REPAIRS, TYPES
 from battcrm.extraction.rules.line import Line
 
@@ -26,6 +27,9 @@ _SHRINK: Final = 2e-5
 _SEEN: Final = 2
 """A feature of a single dialogue says more about its author than about a label."""
 _SEED: Final = 7
+
+_TOLD_BY_ROLES: Final = (True,) * len(TYPES) + (False,) * len(REPAIRS) + (True,) * len(OWNERS)
+"""Roles tell what is wished and whose part goes in, but nothing of what is broken."""
 
 Row = list[float]
 
@@ -60,7 +64,7 @@ def fit(dialogues: Sequence[tuple[Line, Example]]) -> dict[str, Row]:
     }
     samples = [_sample(counts, lengths, example) for counts, example in counted]
     rows, bias = _descend(samples, sorted(lengths))
-    packed = {name: [*(weight * lengths[name] for weight in row), lengths[name] ** 2] for name, row in rows.items()}
+    packed = {name: [*(weight * lengths[name] for weight in row), _share(name, lengths)] for name, row in rows.items()}
     return {**packed, "": [*bias, 0.0]}
 
 
@@ -72,9 +76,14 @@ def fingerprint(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
+def _share(name: str, lengths: dict[str, float]) -> float:
+    """What a feature adds to the square of a text's length."""
+    return 0.0 if name.startswith(ROLE) else lengths[name] ** 2
+
+
 def _sample(counts: Counter[str], lengths: dict[str, float], example: Example) -> Sample:
     known = [(name, times * lengths[name]) for name, times in sorted(counts.items()) if name in lengths]
-    whole = math.sqrt(sum(times * lengths[name] ** 2 for name, times in counts.items() if name in lengths)) or 1.0
+    whole = math.sqrt(sum(times * _share(name, lengths) for name, times in counts.items() if name in lengths)) or 1.0
     return Sample(tuple((name, value / whole) for name, value in known), _wanted(example))
 
 
@@ -99,8 +108,10 @@ def _descend(samples: Sequence[Sample], names: Sequence[str]) -> tuple[dict[str,
         shuffle.shuffle(order)
         for sample in order:
             errors = _errors(sample, weights, bias)
+            unbroken = [error if told else 0.0 for error, told in zip(errors, _TOLD_BY_ROLES, strict=True)]
             for name, share in sample.shares:
-                _step(weights[name], errors, rate * share, 1.0 - rate * _SHRINK)
+                heard = unbroken if name.startswith(ROLE) else errors
+                _step(weights[name], heard, rate * share, 1.0 - rate * _SHRINK)
             bias = [value - 0.1 * rate * error for value, error in zip(bias, errors, strict=True)]
     return weights, bias
 

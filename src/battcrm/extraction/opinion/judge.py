@@ -16,11 +16,14 @@ _TRUST_TYPE: Final = 0.75
 _OVERRULE_TYPE: Final = 0.97
 _DOUBT_REPAIR: Final = 0.2
 _DOUBT_SURE_REPAIR: Final = 0.1
-_DOUBT_OTHER: Final = 0.02
+_DOUBT_CERTAIN_REPAIR: Final = 0.02
 _TRUST_REPAIR: Final = 0.4
 _TRUST_OWNER: Final = 0.5
+_DOUBT_OWNER: Final = 0.02
+_OVERRULE_OWNER: Final = 0.8
 """Found on batches of dialogues that neither the rules nor the weights had seen; see docs/guides/extraction.md."""
 _SURE: Final = 0.96
+_CERTAIN: Final = 0.97
 _AGREED: Final = 0.5
 _DOUBTED: Final = 0.65
 _TRUSTED: Final = 0.8
@@ -35,8 +38,13 @@ def applies(opinion: Opinion, known: Hypothesis | None) -> bool:
     return known is None or known.appeal_type is None or known.appeal_type.value == AppealType.OTHER
 
 
-def judged_type(fact: Fact | None, opinion: Opinion) -> Fact | None:
-    """The wish after both were heard: kept, doubted (below ACT), overruled, or found where the rules found none."""
+def judged_type(fact: Fact | None, opinion: Opinion, *, brought: bool = False) -> Fact | None:
+    """The wish after both were heard: kept, doubted (below ACT), overruled, or found where the rules found none.
+
+    `brought` says that the client brings the part: then a repair is no matter of doubt.
+    """
+    if brought and fact is not None and fact.value == AppealType.REPAIR:
+        return fact
     likest = opinion.best_type
     if fact is not None and fact.confidence >= ACT:
         weighed = _weighed(fact, opinion.types[fact.value], _DOUBT_TYPE)
@@ -48,14 +56,20 @@ def judged_type(fact: Fact | None, opinion: Opinion) -> Fact | None:
 
 
 def judged_repairs(
-    facts: Sequence[Fact], opinion: Opinion, wish: Fact | None, denied: frozenset[str] = frozenset()
+    facts: Sequence[Fact],
+    opinion: Opinion,
+    wish: Fact | None,
+    denied: frozenset[str] = frozenset(),
+    *,
+    owned: bool = False,
 ) -> tuple[Fact, ...]:
     """Repairs after both were heard. A text where the rules found none gets the likely ones, if it wishes a repair.
 
-    `denied` are types the client says are not the trouble: beside them likeness finds nothing.
+    `denied` are types the client says are not the trouble: beside them likeness finds nothing. `owned` says that the text
+    tells whose part goes in: then a part that is merely named is the one.
     """
     if facts:
-        return tuple(_weighed(fact, opinion.share(fact.value), _floor(fact)) for fact in facts)
+        return tuple(_weighed(fact, opinion.share(fact.value), _floor(fact, owned=owned)) for fact in facts)
     if denied or wish is None or wish.value not in {AppealType.REPAIR, AppealType.WARRANTY}:
         return ()  # a text that says what is not the trouble is like the trouble it denies
     likely = opinion.likely(REPAIRS, _TRUST_REPAIR)
@@ -65,23 +79,22 @@ def judged_repairs(
 
 
 def judged_owner(fact: Fact | None, opinion: Opinion, wish: Fact | None) -> Fact | None:
-    """Whose part: the rules' word, else a likely owner where a repair is wished."""
-    if fact is not None or wish is None or wish.value != AppealType.REPAIR:
+    """Whose part: the rules' word, else a likely owner where a repair is wished. The rules are overruled or doubted too."""
+    if wish is None or wish.value != AppealType.REPAIR:
         return fact
-    likely = opinion.likely(OWNERS, _TRUST_OWNER)
-    if not likely:
-        return None
-    likest = likely[0]
-    return Fact(likest, _TRUSTED, Method.RULE, f"opinion: like a {likest}'s part")
+    likely = opinion.likely(OWNERS, _TRUST_OWNER if fact is None else _OVERRULE_OWNER)
+    if likely and (fact is None or likely[0] != fact.value):
+        return Fact(likely[0], _TRUSTED, Method.RULE, f"opinion: like a {likely[0]}'s part")
+    return fact and _weighed(fact, opinion.share(fact.value), _DOUBT_OWNER)
 
 
-def _floor(fact: Fact) -> float:
+def _floor(fact: Fact, *, owned: bool) -> float:
     """A fault told in so many words is doubted later than a part that is merely named.
 
     `other` is a hundred unlike things: no text is much like all of them.
     """
-    if fact.value == "other":
-        return _DOUBT_OTHER
+    if owned or fact.value == "other" or fact.confidence >= _CERTAIN:
+        return _DOUBT_CERTAIN_REPAIR
     return _DOUBT_SURE_REPAIR if fact.confidence >= _SURE else _DOUBT_REPAIR
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from battcrm.extraction.opinion.features import NOT, loose_features, word_features
+from battcrm.extraction.opinion.roles import play_of, role_features
 from battcrm.extraction.opinion.weights import COLUMNS, TYPES, load_weights, unpack
 from battcrm.extraction.rules.line import Line
 
@@ -41,7 +42,7 @@ class Opinion:
 def read_opinion(line: Line) -> Opinion:
     """The opinion on a text. Pure; costs one addition for each word and each pair of words."""
     weights = load_weights()
-    total = rows = 0
+    total, rows = _play_row(play_of(line.words))
     before = ""
     for word in line.words:
         row, times = _word_row(word.norm, word.classes, before in NOT and not word.before)
@@ -63,8 +64,18 @@ def read_opinion(line: Line) -> Opinion:
 @lru_cache(maxsize=1 << 14)
 def _word_row(norm: str, classes: frozenset[int], denied: bool) -> tuple[int, int]:
     """The sum of a word's packed rows, and how many there were."""
+    return _sum_of(word_features(norm, classes, denied=denied))
+
+
+@lru_cache(maxsize=1 << 13)
+def _play_row(play: tuple[str, ...]) -> tuple[int, int]:
+    """The same of the roles of a text: most texts play one of a few."""
+    return _sum_of(role_features(play))
+
+
+def _sum_of(names: Iterable[str]) -> tuple[int, int]:
     weights = load_weights()
-    found = [row for name in word_features(norm, classes, denied=denied) if (row := weights.packed(name))]
+    found = [row for name in names if (row := weights.packed(name))]
     return sum(found), len(found)
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from battcrm.extraction.normalise import Normalised, Token
-from battcrm.extraction.rules.match import CLAUSE, MESSAGE, SENTENCE, Hit, Word, classes_of, special
+from battcrm.extraction.rules.match import CLAUSE, MESSAGE, SENTENCE, Hit, Word, class_of, classes_of, special
 from battcrm.extraction.tools.model import DeviceMention
 from battcrm.models.facts import Span
 
@@ -50,6 +50,9 @@ _MAKERS: Final = {
     "Makita": "tool", "Bosch": "tool", "DeWalt": "tool", "Metabo": "tool",
 }  # fmt: skip
 """Makers of one kind of device."""
+_FOR: Final = frozenset({"на", "для", "к", "от", "под", "в", "у", "с", "со", "из", "по"})
+"""Words after which a device is only what something else is for, or comes from."""
+_DESCRIBED: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +70,18 @@ class Line:
         tail = self.words[last]
         return Span(head.message, head.start, tail.end if tail.message == head.message else head.end)
 
+    def _asks_service(self, hit: Hit) -> bool:
+        service = class_of("@fit|@fix|@clean")
+        return any(service in word.classes for word in self.words[hit.first : hit.last + 1])
+
     def with_marks(self, hits: Sequence[Hit]) -> Line:
-        """The same line with `#fault` and `#part` marks on the words that these repair hits cover."""
+        """The same line with `#fault`, `#part` and `#trouble` marks on the words that end these repair hits."""
         marks: dict[int, set[str]] = {}
         for hit in hits:
             if hit.rule.value != "none":
                 marks.setdefault(hit.last, set()).add("#part" if hit.rule.kind == "part" else "#fault")
+                if hit.rule.kind != "part" and not self._asks_service(hit):
+                    marks[hit.last].add("#trouble")
         if not marks:
             return self
         words = tuple(
@@ -87,7 +96,20 @@ def _marked(word: Word, marks: frozenset[int]) -> Word:
 
 
 def _asked(word: Word) -> Word:
-    return Word(word.norm, word.start, word.end, word.message, word.before, word.classes, True)
+    return Word(word.norm, word.start, word.end, word.message, word.before, word.classes | special("#asks"), True)
+
+
+def _stands_alone(words: Sequence[Word], before: int) -> bool:
+    """Whether a device that comes next is spoken of by itself, not as what a part is for ("экран на мой айфон")."""
+    for back, word in enumerate(reversed(words[-_DESCRIBED:])):
+        if before >= CLAUSE:
+            return True
+        if word.norm in _FOR and (not back or word.norm != "у"):
+            return False
+        if not back and class_of("@own_part") in word.classes:
+            return False
+        before = word.before
+    return True
 
 
 def build(texts: Sequence[Normalised], mentions: Sequence[Sequence[DeviceMention]]) -> Line:
@@ -140,7 +162,9 @@ def _add_message(
         if mention is not None:
             last = max(mention.span[1] - 1, at)
             devices.append((len(words), mention))
-            names = ("#dev", "#model" if mention.model or mention.candidates else "#family")
+            names = ["#dev", "#model" if mention.model or mention.candidates else "#family"]
+            if _stands_alone(words, before):
+                names.append("#thing")
             words.append(Word("#dev", token.start, tokens[last].end, index, before, special(*names)))
             at, last_end = last + 1, tokens[last].end
         else:
@@ -159,7 +183,10 @@ def _add_word(index: int, tokens: tuple[Token, ...], at: int, before: int, words
         end = tokens[at + step].end
         words.append(Word(joined, token.start, end, index, before, classes_of(joined, "word")))
         return step + 1
-    words.append(Word(token.norm, token.start, token.end, index, before, classes_of(token.norm, token.kind)))
+    classes = classes_of(token.norm, token.kind)
+    if class_of("@device") in classes and _stands_alone(words, before):
+        classes |= special("#thing")
+    words.append(Word(token.norm, token.start, token.end, index, before, classes))
     return 1
 
 

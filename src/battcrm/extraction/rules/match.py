@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 from battcrm.extraction.normalise_morph import lemma_of
 from battcrm.extraction.normalise_translit import cyrillic_reading
 from battcrm.extraction.rules.fuzzy import nearest
-from battcrm.extraction.rules.pattern import CLAUSE_END, END, GAP, NOT, QUESTION, START, WORD, Rule
-from battcrm.extraction.rules.table import FIRST_BOOK, load_rules, mask_of
+from battcrm.extraction.rules.pattern import CLAUSE_END, END, GAP, NOT, QUESTION, START, STATED, WORD, Rule
+from battcrm.extraction.rules.table import load_rules, mask_of
 
 CLAUSE: Final = 1
 SENTENCE: Final = 2
@@ -69,9 +69,8 @@ def _second_reading(norm: str) -> frozenset[int]:
     if norm.isascii():
         reading = cyrillic_reading(norm, _in_lexicon) if len(norm) >= _MIN_LATIN else None
         return classes_of(reading, "word") if reading is not None else frozenset()
-    table = load_rules().classes
     near = nearest(norm)
-    return frozenset(table.exact.get(near, set()) | table.prefix.get(near, set())) if near is not None else frozenset()
+    return classes_of(near, "word") if near is not None else frozenset()
 
 
 def _in_lexicon(word: str) -> bool:
@@ -186,7 +185,7 @@ def _match_gap(rule: Rule, step: int, at: int, words: tuple[Word, ...], start: i
             return -1
         if not element.over_not and words[place].norm in _NEGATIONS:
             return -1
-        if rule.book == FIRST_BOOK and class_of("@barrier") in words[place].classes:
+        if rule.barrier in words[place].classes:
             return -1
     return -1
 
@@ -197,8 +196,8 @@ def _zero_width(kind: int, cls: int, at: int, words: tuple[Word, ...], start: in
     if kind == START:
         return at == 0 or (at < len(words) and words[at].before >= SENTENCE)
     border = words[at].before if at < len(words) else MESSAGE
-    if kind == CLAUSE_END:
-        return border >= CLAUSE
+    if kind in {CLAUSE_END, STATED}:
+        return border >= CLAUSE and not (kind == STATED and at > 0 and words[at - 1].question)
     if border < SENTENCE:
         return False
     return kind == END or (kind == QUESTION and at > 0 and words[at - 1].question)

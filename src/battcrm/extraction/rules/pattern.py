@@ -10,10 +10,14 @@ A pattern is a sequence of elements separated by blanks:
     ~~4  ~~~4       the same, but commas may be crossed; sentence ends and messages too
     ~!2             the same as ~2, but negations may be skipped too (~~!4, ~~~!4 likewise)
     !не             the next word must not be this one (first in a pattern: the word before must not be)
-    ^  $  $?  ,     start of a sentence, its end, its end with a question mark; end of a clause
+    ^  $  $?        start of a sentence, its end, its end with a question mark
+    ,  .            end of a clause; end of one that asks nothing
     *али            any word with this ending
     #num #dev       a number; a recognised device. #model: one whose model is known; #family: one without a model
+    #thing          a device that is spoken of by itself, not the one a part is for ("айфон", but not "экран на айфон")
+    #asks           the last word of a question
     #fault #part    in every table but `repair`: a word where a fault or service, or a bare part, was recognised
+    #trouble        the same, of a fault alone
 
 Guards follow a slash: `/ with @x` and `/ no @x` look at the sentence, `text @x` and `never @x` at the whole text;
 `with %scooter` and `no %scooter` ask for the class of a device in the text.
@@ -34,8 +38,9 @@ END: Final = 4
 QUESTION: Final = 5
 
 CLAUSE_END: Final = 6
+STATED: Final = 7
 
-_ANCHORS: Final = {"^": START, "$": END, "$?": QUESTION, ",": CLAUSE_END}
+_ANCHORS: Final = {"^": START, "$": END, "$?": QUESTION, ",": CLAUSE_END, ".": STATED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class Guard:
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One line of a table: what it says (`book`, `value`), how sure it is, and when. `lead` is the class of the word it
-    starts with, -1 when that word is optional."""
+    starts with, -1 when that word is optional. A gap never jumps over a word of class `barrier`."""
 
     book: str
     value: str
@@ -74,6 +79,7 @@ class Rule:
     needs: frozenset[int]
     lead: int
     source: str
+    barrier: int = -1
 
 
 class Classes:

@@ -19,7 +19,6 @@ from battcrm.kit.errors import Invalid
 
 TABLES: Final = ("words.rules", "repair.rules", "type.rules", "parts.rules", "signals.rules")
 EXTRA_CLASSES: Final = (
-    "@barrier",
     "@past_fix",
     "@own_part",
     "@swollen",
@@ -32,12 +31,15 @@ EXTRA_CLASSES: Final = (
     "@clean",
     "@somedev|@cooler",
     "@slip",
+    "@fit|@fix|@clean",
     "@bought",
     "@alive",
     "@break|@wrong",
 )
 """Word classes that code asks about although no pattern may use them."""
 FIRST_BOOK: Final = "repair"
+_BARRIERS: Final = {FIRST_BOOK: "@barrier", "part": "@no_owner"}
+"""What a gap never jumps over: another part between a fault and its part, a device between a purchase and a part."""
 _COMMON: Final = (
     *(
         "не",
@@ -157,7 +159,8 @@ def _rule(head: tuple[str, str, float, str], line: str, classes: Classes) -> Rul
     source = f"{book}.{value}: {line}"
     first = next(e for e in elements if e.kind == WORD)
     lead = -1 if first.optional else first.cls
-    return Rule(book, value, confidence, kind, elements, parse_guards(guards, classes), needs, lead, source)
+    barrier = classes.of(_BARRIERS[book]) if book in _BARRIERS else -1
+    return Rule(book, value, confidence, kind, elements, parse_guards(guards, classes), needs, lead, source, barrier)
 
 
 def _classes_with(classes: Classes, word: str) -> set[int]:

@@ -178,6 +178,7 @@ class _Reader:
         if found and found[-1].brand:
             last = found[-1]
             near = not last.model or last.negated or self._continues(last, at) or self._ordinal_answer(at)
+            near = near or (words.is_owned(self._cells, last.start) and words.is_owned(self._cells, at))
             return Context(brand_atom(last.brand), last.line, weak=not near)
         brand = self._known.brand if self._known else None
         if found or brand is None:

@@ -112,14 +112,14 @@ def bare_at(
     """
     cell = cells[start]
     if not _may_begin(catalogue, cells, start) and not (context.line and _is_spoken_tail(cells, start)):
-        return None
+        return None if listed else _spaced(catalogue, cells, start, context, device_class)
     if context.scope:
         found = _in_scope(catalogue, cells, start, context, device_class, listed=listed)
         if found is not None:
             return found
-    if cell.kind == "number" and words.is_time_or_age(cells, start):
+    if cell.kind == "number" and words.is_time_or_age(cells, start) and not _is_modified(cells, start):
         return None
-    if _after_stranger(cells, start):
+    if _after_stranger(cells, start) or words.is_fault_code(cells, start):
         return None
     match = match_at(catalogue, cells, start, "")
     if match is None or not _is_name(cells, match):
@@ -168,6 +168,26 @@ def _is_spoken_tail(cells: Sequence[Cell], start: int) -> bool:
     alias = cells[start].alias
     follower = cells[start + 1] if start + 1 < len(cells) else None
     return alias is not None and alias.kind == "mod" and follower is not None and follower.kind in ("number", "code")
+
+
+def _spaced(
+    catalogue: Catalogue, cells: Sequence[Cell], start: int, context: Context, device_class: str | None
+) -> Found | None:
+    """A code written apart ("а 51"), when the maker is known, has such a model, and no other of them was named.
+
+    After another model the letter is a word of its own ("а 11?").
+    """
+    if not context.scope or context.name or not words.is_spaced_code(cells, start):
+        return None
+    found = _in_scope(catalogue, cells, start, context, device_class, listed=False)
+    return found if found is not None and found.model else None
+
+
+def _is_modified(cells: Sequence[Cell], start: int) -> bool:
+    """Whether a modifier makes the number a name even after a word of time ("к 13 прошке")."""
+    follower = cells[start + 1] if start + 1 < len(cells) else None
+    alias = follower.alias if follower is not None and follower.norm != "про" else None
+    return alias is not None and alias.kind == "mod"
 
 
 def _is_name(cells: Sequence[Cell], match: Match) -> bool:

@@ -368,8 +368,6 @@ def reversed_tail(
     if found.start > 2 and cells[found.start - 2].norm in ("или", "либо") and cells[found.start - 3].kind == "number":
         return found._replace(open=True)
     for start in range(max(floor, found.start - _MAX_REVERSE), found.start):
-        if cells[start].kind == "word" and len(cells[start].norm) == 1:
-            continue
         if not _may_stand_before(cells, start, found):
             continue
         view = [*range(start, found.start), *range(found.end, min(len(cells), found.end + 4))]
@@ -385,6 +383,8 @@ def reversed_tail(
 
 def _may_stand_before(cells: Sequence[Cell], start: int, found: Found) -> bool:
     alias = cells[start].alias
+    if cells[start].kind == "word" and len(cells[start].norm) == 1:
+        return words.is_spaced_code(cells, start)
     if cells[start].kind == "word" and (alias is None or alias.kind not in ("line", "mod")):
         return False
     if cells[start].kind in ("punct", "emoji"):
@@ -396,4 +396,5 @@ def _may_stand_before(cells: Sequence[Cell], start: int, found: Found) -> bool:
             return False
         if head.endswith("ов") or (head.endswith("а") and int(cells[start].norm.split(".")[0]) < 5):
             return False
-    return start == 0 or not (words.is_time_or_age(cells, start) and cells[start - 1].norm not in _TIME_BEFORE)
+    led = start == 0 or words.is_owned(cells, start)
+    return led or not (words.is_time_or_age(cells, start) and cells[start - 1].norm not in _TIME_BEFORE)

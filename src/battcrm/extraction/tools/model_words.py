@@ -117,6 +117,8 @@ UNITS: Final = frozenset(
     ]
 )
 _NOTE_MAKERS: Final = frozenset(("Meizu",))
+_FAULT_WORDS: Final = frozenset(("ошибка", "код", "error", "err", "errors", "code"))
+_CODE_LETTERS: Final = frozenset("ас")
 _EVERYDAY: Final = frozenset(("weak", "place"))
 _STORAGE: Final = frozenset(("32", "64", "128", "256", "512", "1024"))
 _TIME_PREPOSITIONS: Final = frozenset(("в", "к", "до", "после", "около", "через", "за", "с", "от", "часов", "примерно"))
@@ -347,6 +349,23 @@ def is_time_or_age(cells: Sequence[Cell], at: int) -> bool:
     if before.lemma in _AGE_HOLDERS or before.norm in _AGE_HOLDERS:
         return True
     return before.glued and before.norm in ":.-/" and at > 1 and cells[at - 2].kind == "number"
+
+
+def is_fault_code(cells: Sequence[Cell], at: int) -> bool:
+    """Whether the code at `at` is what a device shows, not its name ("пишет ошибку е10")."""
+    return at > 0 and (cells[at - 1].lemma in _FAULT_WORDS or cells[at - 1].norm in _FAULT_WORDS)
+
+
+def is_spaced_code(cells: Sequence[Cell], at: int) -> bool:
+    """Whether a lone letter and a number stand at `at` as a code written apart would ("а 51")."""
+    if len(cells[at].norm) != 1 or cells[at].norm not in _CODE_LETTERS or at + 1 >= len(cells):
+        return False
+    return cells[at + 1].kind == "number" and not cells[at + 1].spelled and not counts_something(cells, at + 1)
+
+
+def is_owned(cells: Sequence[Cell], at: int) -> bool:
+    """Whether the cell at `at` is said to be somebody's ("у жены 11", "у меня 13")."""
+    return at > 1 and cells[at - 2].norm == "у" and cells[at - 1].kind == "word"
 
 
 def is_negated(cells: Sequence[Cell], start: int) -> bool:

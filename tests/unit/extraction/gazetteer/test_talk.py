@@ -106,3 +106,33 @@ def test_a_letter_that_reads_two_ways_after_a_slip_makes_no_model() -> None:
     assert facts("ыфьыгтп а52") == [("Samsung", None)]
     assert facts("чшфщьш кувьш тщеу 11е") == [("Xiaomi", None)]
     assert facts("чшфщьш кувьш 9а") == [("Xiaomi", "Redmi 9A")]
+
+
+def test_a_preposition_after_a_maker_is_no_model() -> None:
+    assert facts("самсунг у меня есть") == [("Samsung", None)]
+    assert facts("на s21 самсунг у нас") == [("Samsung", "Galaxy S21")]
+    assert facts("айфон х") == [("Apple", "iPhone X")]
+
+
+def test_a_code_written_apart_is_read_beside_its_maker() -> None:
+    assert facts("а 51 самсунг экран") == [("Samsung", "Galaxy A51")]
+    assert facts("а 51 экран", known("Samsung")) == [("Samsung", "Galaxy A51")]
+    assert facts("а 51 экран") == []
+    assert facts("а 11?", known("Samsung", "Galaxy S20")) == [(None, None)]
+    assert facts("самсунг s20, а 11 сколько?") == [("Samsung", "Galaxy S20"), (None, None)]
+    assert facts("а 12 про экран", known("Apple", "iPhone 12")) == [("Apple", "iPhone 12 Pro")]
+    assert facts("самсунг а51 экран, а 12 тысяч дорого") == [("Samsung", "Galaxy A51")]
+
+
+def test_what_a_device_shows_is_not_its_name() -> None:
+    assert facts("самокат куго м4 про пишет ошибку е10") == [("Kugoo", "M4 Pro")]
+
+
+def test_each_owner_has_a_device() -> None:
+    assert facts("у жены 11 айфон а у меня 13") == [("Apple", "iPhone 11"), ("Apple", "iPhone 13")]
+    assert facts("сыну 11, айфон разбил") == [("Apple", None)]
+
+
+def test_a_modifier_makes_a_number_a_name_even_after_a_word_of_time() -> None:
+    assert facts("дисплей к 13 прошке, айфон") == [("Apple", "iPhone 13 Pro")]
+    assert facts("подъеду к 13, айфон") == [("Apple", None)]
