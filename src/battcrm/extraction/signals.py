@@ -35,6 +35,12 @@ _FIRM: Final = re.compile(
     r"пойд[её]т\b|давай(?:те)?\b|беру\b|(?:при|подъ?|за)(?:еду|йду|везу|несу)\b|приду\b|book\b|agreed\b|deal\b)",
     re.IGNORECASE,
 )
+# Who changes their mind and says what is to be done now has come back; "changed my mind" alone is a refusal.
+_COMES_BACK: Final = re.compile(
+    r"(?<!\w)передумал[аи]?\W+(?:вс[её][- ]таки\W+)?"
+    r"(?:давай(?:те)?\b|запи(?:шите|сывайте)|дела(?:ем|йте)|буд(?:у|ем) делать|хочу)(?!.*\bне\b)",
+    re.IGNORECASE,
+)
 _NO_EMOJI: Final = frozenset("👎❌")
 _ORDINALS: Final = {
     "перв": 1, "втор": 2, "трет": 3, "четверт": 4, "пят": 5, "шест": 6, "седьм": 7, "восьм": 8, "девят": 9,
@@ -77,7 +83,7 @@ def read_signals(texts: Sequence[str], line: Line, hits: Sequence[Hit], *, trans
     said = {hit.rule.value for hit in hits}
     whole = "\n".join(texts)
     polite = _small_talk(line)
-    agrees, declines = _answers(line, said)
+    agrees, declines = _answers(line, said, whole)
     return Signals(
         greeting_only=polite == "greeting",
         thanks_only=polite == "thanks",
@@ -99,8 +105,10 @@ def read_signals(texts: Sequence[str], line: Line, hits: Sequence[Hit], *, trans
     )
 
 
-def _answers(line: Line, said: set[str]) -> tuple[bool, bool]:
+def _answers(line: Line, said: set[str], text: str) -> tuple[bool, bool]:
     """Whether the turn agrees, and whether it declines; a refusal outweighs."""
+    if _COMES_BACK.search(text):
+        return True, False
     agrees = "agrees" in said or (not line.words and bool(_YES_EMOJI & set("".join(line.emoji))))
     declines = "declines" in said or (not line.words and bool(_NO_EMOJI & set("".join(line.emoji))))
     return agrees and not declines, declines

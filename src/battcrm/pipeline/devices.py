@@ -24,8 +24,14 @@ from battcrm.pipeline.turn_types import Branch, TurnInput
 
 AGREEMENT: Final = "agreement"
 _MAX_DEVICES: Final = 3
+_DIGITS: Final = 2
 _WAITS: Final = timedelta(days=1)
 _BOTH: Final = re.compile(r"(?<!\w)(?:об[ае]|обоих|обеих|и то,? и другое|both)\b", re.IGNORECASE)
+_DAY: Final = re.compile(
+    r"(?<!\w)(?:сегодня|завтра|послезавтра|понедельник|вторник|сред[уы]|четверг|пятниц|суббот|воскресень|утр|вечер|"
+    r"today|tomorrow|monday|tuesday|wednesday|thursday|friday|saturday|sunday)",
+    re.IGNORECASE,
+)
 _ASKS: Final = frozenset({Action.CLARIFY, Action.OPERATOR})
 
 
@@ -33,6 +39,23 @@ def matters(reading: Reading) -> list[tuple[Hypothesis, ...]]:
     """Each device by itself; a list too long to be answered one by one is one matter, and for a person."""
     devices = (*reading.passed, *reading.hypotheses)
     return [(device,) for device in devices] if len(devices) <= _MAX_DEVICES else [devices]
+
+
+def with_times(turn: TurnInput, reading: Reading) -> Reading:
+    """The reading in which the number of "book me in for tomorrow, for 12" is an hour and not the name of a model."""
+    said = reading.main
+    booked = reading.signals.firm and not said.repair_types and any(map(_waits_for_yes, turn.appeals))
+    if not (booked and _by_number_alone(said) and _DAY.search(_fresh_text(turn))):
+        return reading
+    undated = replace(said, brand=None, model=None, device_class=None, candidates=())
+    return replace(reading, hypotheses=(*reading.hypotheses[:-1], undated))
+
+
+def _by_number_alone(said: Hypothesis) -> bool:
+    """A device named by nothing but the digits of its model."""
+    if said.model is None:
+        return said.brand is None and bool(said.candidates)
+    return bool(said.model.spans) and all(span.end - span.start <= _DIGITS for span in said.model.spans)
 
 
 def press_and_words(turn: TurnInput) -> tuple[TurnInput | None, TurnInput | None]:
@@ -67,11 +90,16 @@ def both_meant(turn: TurnInput, reading: Reading) -> tuple[AppealView, ...]:
     """The two appeals with an offer that one yes or no is about ("book me in for both"); empty if it is not."""
     said, signals = reading.main, reading.signals
     names = said.model or said.brand or said.candidates or said.repair_types
-    text = "\n".join(m.text for m in turn.messages if m.fresh)
-    if names or not (signals.agrees or signals.declines) or not _BOTH.search(text):
+    if names or not (signals.agrees or signals.declines):
         return ()
     offered = tuple(a for a in turn.appeals if _waits_for_yes(a) and a.control is Control.BOT)
-    return offered if len(offered) == 2 else ()
+    # A plain "no, thanks" to two prices that came together is for both; a plain "yes" may be for either.
+    neither = signals.declines and len({a.touched_at for a in offered}) == 1
+    return offered if len(offered) == 2 and (neither or _BOTH.search(_fresh_text(turn))) else ()
+
+
+def _fresh_text(turn: TurnInput) -> str:
+    return "\n".join(m.text for m in turn.messages if m.fresh)
 
 
 def _waits_for_yes(appeal: AppealView) -> bool:

@@ -38,6 +38,7 @@ from battcrm.pipeline.devices import (
     press_and_words,
     put_off,
     said_once,
+    with_times,
     without_taken,
 )
 from battcrm.pipeline.ports import (
@@ -119,7 +120,7 @@ class TurnEngine:
         texts = _texts(turn)
         reading, context = self._read(turn, texts, outcome)
         completion = await self._complete(turn, texts, reading, context, outcome)
-        for one, routing in self._matters(turn, completion.reading if completion else reading):
+        for one, routing in self._matters(turn, with_times(turn, completion.reading if completion else reading)):
             rest = without_taken(turn, [branch for branch, _ in thought])
             thought.append(await self._branch(rest, one, completion, outcome, routing))
         outcome.versions = {"config": turn.tenancy.config.version, "reading": reading.version}

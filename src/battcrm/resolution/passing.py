@@ -26,6 +26,7 @@ _AFTER: Final = re.compile(
 _OTHER: Final = re.compile(
     r"(?:втор(?:ой|ая|ое|ого|ую|ом)|друг(?:ой|ая|ое|ого|ую|ом)|the other|the second)", re.IGNORECASE
 )
+_SECOND: Final = re.compile(r"втор(?:ой|ая|ое|ого|ую|ом)|the second", re.IGNORECASE)
 _FIRST: Final = re.compile(r"перв(?:ый|ая|ое|ого|ую|ом)|the first", re.IGNORECASE)
 
 
@@ -45,13 +46,19 @@ def by_number_of_model(view: View) -> Routing | None:
 
 
 def by_the_other(view: View) -> Routing | None:
-    """Two are open and "the other one" is meant: the one not spoken of last; "the first" is the one that began first."""
+    """Two are open and "the other one" is meant: the one not spoken of last; "the first" is the one that began first.
+
+    "The second" is the other one too, unless both were spoken of in one breath: then they are counted as they began.
+    """
     if len(view.open) != 2 or view.device.named or view.repairs or len(_WORD.findall(view.text)) > _WORDS - 2:
         return None
+    first, second = sorted(view.open, key=lambda a: (a.opened_at, a.number))
+    if _SECOND.search(view.text) and first.touched_at == second.touched_at:
+        return existing(second, Why.MENTION, 0.75, view.open)
     if _OTHER.search(view.text):
         return existing(view.open[1], Why.MENTION, 0.75, view.open)
     if _FIRST.search(view.text):
-        return existing(min(view.open, key=lambda a: a.opened_at), Why.MENTION, 0.75, view.open)
+        return existing(first, Why.MENTION, 0.75, view.open)
     return None
 
 

@@ -26,6 +26,7 @@ from battcrm.response.text import device_name, plain
 
 OTHER = "other"
 VERSION = "response-router-1"
+_MENTIONED = "mentioned_in_passing"
 _FREE_QUESTIONS = frozenset({"agreement", "appeal"})
 
 
@@ -138,6 +139,8 @@ class Case:
             if chip is not None:
                 return chip
         appeal, choice = self.situation.appeal, self.situation.reading.signals.choice
+        if self.situation.routing.reason == _MENTIONED:  # "the second" has told which appeal, not what is answered
+            return None
         if appeal is None or choice is None or appeal.expecting is None or choice > len(appeal.options):
             return None
         other = choice >= 1 and appeal.options[choice - 1] == OTHER

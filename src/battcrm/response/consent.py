@@ -46,7 +46,7 @@ def _declined(case: Case) -> Plan | None:
 
 
 def _agreed(case: Case) -> Plan | None:
-    firm = case.chosen or case.situation.reading.signals.firm
+    firm = case.chosen or case.situation.reading.signals.firm or case.situation.routing.reason == "both_meant"
     if asks(case.text) and not case.chosen:
         if firm:
             return _agreed_and_asked(case)

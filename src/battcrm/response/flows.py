@@ -33,8 +33,16 @@ def by_routing(case: Case) -> Plan | None:
     if case.situation.reading.signals.greeting_only and (routing.action == "none" or settled or _nothing_known(case)):
         return case.answer(Reason.GREETING, "greeting_again" if settled else "greeting")
     if routing.action == "none":
-        return case.silence(Reason.NOTHING_TO_ANSWER)
+        return case.answer(Reason.GREETING, "greeting") if _knocks(case) else case.silence(Reason.NOTHING_TO_ANSWER)
     return None
+
+
+def _knocks(case: Case) -> bool:
+    """A stranger's "anybody there?", in whatever words: nobody is to meet silence at the door."""
+    signals = case.situation.reading.signals
+    answers = signals.agrees or signals.declines or signals.choice is not None
+    talked = case.situation.appeals or any(m.direction == "out" for m in case.situation.messages)
+    return any(ch.isalpha() for ch in case.text) and not (answers or talked)
 
 
 def _nothing_known(case: Case) -> bool:
@@ -84,7 +92,8 @@ def repair(case: Case) -> Plan:
         return stated(case) or case.operator(Reason.AFTER_QUOTE)
     field = next_field(case)
     if field is not None:
-        return not_understood(case) or plan_question(case, field)
+        told = None if new_facts(case) else stated(case)
+        return told or not_understood(case) or plan_question(case, field)
     return plan_price(case)
 
 

@@ -98,7 +98,7 @@ def _showable(case: Case) -> list[Quote]:
 
 def _without_price(case: Case) -> Plan:
     policy = case.settings.quote
-    if policy.without_price == "operator":
+    if policy.without_price == "operator" or (policy.diagnostics_price is None and _asks_of_diagnostics(case)):
         case.reject("offer_diagnostics", "policy")
         return case.operator(Reason.PRICE_UNKNOWN)
     name = label("repair", case.repairs[0], case.language) if len(case.repairs) == 1 else ""
@@ -111,6 +111,11 @@ def _without_price(case: Case) -> Plan:
         name=name,
         diagnostics_price=policy.diagnostics_price,
     )
+
+
+def _asks_of_diagnostics(case: Case) -> bool:
+    """What diagnostics costs is asked: "after diagnostics" would be no answer."""
+    return "?" in case.text and any(f.value == "diagnostics" for f in case.situation.reading.main.repair_types)
 
 
 def _shown(quote: Quote, case: Case) -> dict[str, Any]:
