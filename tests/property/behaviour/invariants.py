@@ -197,9 +197,13 @@ def prices_rest_on_evidence(history: History) -> Iterator[str]:
 
 
 def circles_end(history: History) -> Iterator[str]:
-    """At most six answers in a minute and a half, and never the same one twice running."""
+    """At most six answers in a minute and a half, and never the same one twice running.
+
+    The confirmation of an opt-out does not count: it is owed once, whatever was said before it.
+    """
     closings = [e["at"] for e in history.rows["events"] if e["data"].get("after") in CLOSED]
-    speech = {d["turn_id"]: d for d in history.rows["decisions"] if d["action"] in _SPEECH}
+    answers = (d for d in history.rows["decisions"] if d["reason"] != "opt_out")
+    speech = {d["turn_id"]: d for d in answers if d["action"] in _SPEECH}
     for dialog in history.rows["dialogs"]:
         rows = [o for o in history.rows["outgoing"] if o["dialog_id"] == dialog["dialog_id"] and o["author"] == "bot"]
         for row in rows:
