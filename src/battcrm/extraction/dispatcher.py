@@ -133,8 +133,7 @@ def _opinion(line: Line, signals: Signals, known: Hypothesis | None) -> Opinion 
         return None
     if signals.greeting_only or signals.thanks_only or signals.choice is not None or _foreign(signals):
         return None
-    opinion = read_opinion(line)
-    return opinion if judge.applies(opinion, known) else None
+    return read_opinion(line) if judge.applies(line, known) else None
 
 
 def _foreign(signals: Signals) -> bool:

@@ -8,6 +8,7 @@ from typing import Final
 
 from battcrm.extraction.opinion.opinion import Opinion
 from battcrm.extraction.opinion.weights import OWNERS, REPAIRS
+from battcrm.extraction.rules.line import Line
 from battcrm.extraction.thresholds import ACT
 from battcrm.models.facts import AppealType, Fact, Hypothesis, Method
 
@@ -31,9 +32,9 @@ _ENOUGH: Final = 3
 """Fewer words than this say too little to be likened to anything."""
 
 
-def applies(opinion: Opinion, known: Hypothesis | None) -> bool:
-    """Whether an opinion counts: on a first wish of some length. What comes after leans on what was said before."""
-    if opinion.words < _ENOUGH:
+def applies(line: Line, known: Hypothesis | None) -> bool:
+    """Whether an opinion of the text counts: on a first wish of some length. What comes after leans on what was said before."""
+    if len(line.words) - len(line.devices) < _ENOUGH:
         return False
     return known is None or known.appeal_type is None or known.appeal_type.value == AppealType.OTHER
 

@@ -18,11 +18,10 @@ _COLUMN: Final = {value: at for at, value in enumerate(COLUMNS)}
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """How alike the text is to each label: `logits` by column, `types` as shares of one. `words`: how much text there was."""
+    """How alike the text is to each label: `logits` by column, `types` as shares of one."""
 
     logits: tuple[float, ...]
     types: Mapping[str, float]
-    words: int
 
     @property
     def best_type(self) -> str:
@@ -58,7 +57,7 @@ def read_opinion(line: Line) -> Opinion:
     length = math.sqrt(squares) or 1.0
     logits = tuple(bias + value / length for bias, value in zip(weights.bias, sums, strict=True))
     types = dict(zip(TYPES, softmax(logits[: len(TYPES)]), strict=True))
-    return Opinion(logits, types, len(line.words) - len(line.devices))
+    return Opinion(logits, types)
 
 
 @lru_cache(maxsize=1 << 14)
