@@ -21,6 +21,7 @@ def relax(monkeypatch: pytest.MonkeyPatch) -> None:
     from battcrm.graph.context import GraphContextReader
     from battcrm.graph.pricing_source import PostgresPricing
     from battcrm.infra.http import AioHttp
+    from battcrm.infra.neo4j import Graph
     from battcrm.infra.postgres import open_pool
     from battcrm.infra.redis import open_redis
     from battcrm.response.writer import ModelWriter
@@ -31,6 +32,10 @@ def relax(monkeypatch: pytest.MonkeyPatch) -> None:
         (GraphContextReader.__init__, "deadline", _TURN_S),
         (PostgresPricing.__init__, "deadline", _TURN_S),
         (AioHttp.__init__, "connect_timeout", PATIENCE),
+        (Graph.open, "connect_timeout", PATIENCE),
+        (Graph.read, "deadline", PATIENCE),
+        (Graph.write, "deadline", PATIENCE),
+        (Graph.transact, "deadline", PATIENCE),
         (open_pool, "patience", PATIENCE),
         (open_redis, "connect_timeout", PATIENCE),
     ):
