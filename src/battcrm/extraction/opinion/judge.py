@@ -84,7 +84,7 @@ def judged_owner(fact: Fact | None, opinion: Opinion, wish: Fact | None) -> Fact
     if wish is None or wish.value != AppealType.REPAIR:
         return fact
     likely = opinion.likely(OWNERS, _TRUST_OWNER if fact is None else _OVERRULE_OWNER)
-    if likely and (fact is None or likely[0] != fact.value):
+    if likely and (fact is None or (likely[0] != fact.value and fact.confidence < _CERTAIN)):
         return Fact(likely[0], _TRUSTED, Method.RULE, f"opinion: like a {likely[0]}'s part")
     return fact and _weighed(fact, opinion.share(fact.value), _DOUBT_OWNER)
 

@@ -52,6 +52,8 @@ _MAKERS: Final = {
 """Makers of one kind of device."""
 _FOR: Final = frozenset({"на", "для", "к", "от", "под", "в", "у", "с", "со", "из", "по"})
 """Words after which a device is only what something else is for, or comes from."""
+_PERSONS: Final = frozenset({"меня", "мне", "мной", "нас", "нам", "нами", "вас", "вам", "вами", "себя", "себе", "собой"})
+"""After one of these the preposition is spent: "с собой айфон" speaks of the device, "с айфона" of what comes off it."""
 _DESCRIBED: Final = 2
 
 
@@ -102,7 +104,7 @@ def _asked(word: Word) -> Word:
 def _stands_alone(words: Sequence[Word], before: int) -> bool:
     """Whether a device that comes next is spoken of by itself, not as what a part is for ("экран на мой айфон")."""
     for back, word in enumerate(reversed(words[-_DESCRIBED:])):
-        if before >= CLAUSE:
+        if before >= CLAUSE or word.norm in _PERSONS:
             return True
         if word.norm in _FOR and (not back or word.norm != "у"):
             return False

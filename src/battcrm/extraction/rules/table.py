@@ -1,7 +1,7 @@
 """Reads the rule tables beside this file into one rule set.
 
 A table has set lines (`@name = word word …`, continued on indented lines), sections (`[book.value confidence kind]`; kind is optional)
-and one pattern per line. `#` at the start of a line, or after two blanks, begins a comment.
+and one pattern per line. A `#` with a blank on either side, or at the start of a line, begins a comment.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ _COMMON: Final = (
 )
 """Words of nearly every text: a rule that waits for one of them is looked at in vain."""
 _SECTION: Final = re.compile(r"\[(\w+)\.([\w-]+)(?:\s+([\d.]+))?(?:\s+(\w+))?\]")
-_COMMENT: Final = re.compile(r"(^|\s\s)#\s.*$")
+_COMMENT: Final = re.compile(r"(^|\s)#\s.*$")
 
 
 @dataclass(frozen=True, slots=True)
