@@ -184,7 +184,7 @@ def _hypothesis(
     if opinion is not None:
         if wish is None or wish.value not in _NO_REPAIR:
             repairs = judge.judged_repairs(repairs, opinion, wish, denied, owned=owner is not None)
-        owner = judge.judged_owner(owner, opinion, wish)
+        owner = judge.judged_owner(owner, opinion, wish, named=_names_part(line))
     return Hypothesis(
         appeal_type=wish,
         brand=device.brand,
@@ -194,6 +194,10 @@ def _hypothesis(
         device_class=device.device_class or _class_of(line),
         candidates=device.candidates,
     )
+
+
+def _names_part(line: Line) -> bool:
+    return any(class_of("@own_part|@any_part") in word.classes for word in line.words)
 
 
 def _class_of(line: Line) -> str | None:

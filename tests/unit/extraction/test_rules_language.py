@@ -95,6 +95,11 @@ def test_malformed_guard_is_refused() -> None:
         parse_guards("unless экран", Classes())
 
 
+def test_a_comment_adds_no_words_to_a_set() -> None:
+    table = load_rules()
+    assert not [name for name, words in table.classes.sets.items() if {"#", "jumps", "these"} & set(words)]
+
+
 def test_tables_load_and_name_their_rules() -> None:
     table = load_rules()
     assert len(table.rules) > 500

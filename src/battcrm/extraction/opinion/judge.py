@@ -79,9 +79,12 @@ def judged_repairs(
     )
 
 
-def judged_owner(fact: Fact | None, opinion: Opinion, wish: Fact | None) -> Fact | None:
-    """Whose part: the rules' word, else a likely owner where a repair is wished. The rules are overruled or doubted too."""
-    if wish is None or wish.value != AppealType.REPAIR:
+def judged_owner(fact: Fact | None, opinion: Opinion, wish: Fact | None, *, named: bool = True) -> Fact | None:
+    """Whose part: the rules' word, else a likely owner where a repair is wished. The rules are overruled or doubted too.
+
+    `named` says that the text names a part: of none there is no owner to be found.
+    """
+    if wish is None or wish.value != AppealType.REPAIR or (fact is None and not named):
         return fact
     likely = opinion.likely(OWNERS, _TRUST_OWNER if fact is None else _OVERRULE_OWNER)
     if likely and (fact is None or (likely[0] != fact.value and fact.confidence < _CERTAIN)):

@@ -52,7 +52,9 @@ _MAKERS: Final = {
 """Makers of one kind of device."""
 _FOR: Final = frozenset({"на", "для", "к", "от", "под", "в", "у", "с", "со", "из", "по"})
 """Words after which a device is only what something else is for, or comes from."""
-_PERSONS: Final = frozenset({"меня", "мне", "мной", "нас", "нам", "нами", "вас", "вам", "вами", "себя", "себе", "собой"})
+_PERSONS: Final = frozenset(
+    {"меня", "мне", "мной", "нас", "нам", "нами", "вас", "вам", "вами", "себя", "себе", "собой"}
+)
 """After one of these the preposition is spent: "с собой айфон" speaks of the device, "с айфона" of what comes off it."""
 _DESCRIBED: Final = 2
 

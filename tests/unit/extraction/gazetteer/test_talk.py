@@ -136,3 +136,9 @@ def test_each_owner_has_a_device() -> None:
 def test_a_modifier_makes_a_number_a_name_even_after_a_word_of_time() -> None:
     assert facts("дисплей к 13 прошке, айфон") == [("Apple", "iPhone 13 Pro")]
     assert facts("подъеду к 13, айфон") == [("Apple", None)]
+
+
+def test_a_plain_one_is_denied_like_any_other() -> None:
+    for text in ("galaxy tab s6 lite, не обычный s6, экран", "galaxy a52s, не просто a52, экран"):
+        named, denied = devices(text)
+        assert (named.negated, denied.negated) == (False, True), text

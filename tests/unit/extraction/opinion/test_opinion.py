@@ -108,6 +108,16 @@ def test_an_owner_is_found_only_for_a_repair() -> None:
     assert judged_owner(None, opinion(client=3.0), fact("status")) is None
 
 
+def test_a_text_that_names_no_part_has_no_likely_owner() -> None:
+    assert judged_owner(None, opinion(client=3.0), fact("repair"), named=False) is None
+    assert judged_owner(fact("client"), opinion(client=3.0), fact("repair"), named=False) == fact("client", 0.96)
+
+
+def test_a_choice_between_two_owners_is_not_overruled() -> None:
+    choice = fact("shop", 0.97)
+    assert judged_owner(choice, opinion(client=3.0, shop=0.0), fact("repair")) == choice
+
+
 def test_an_owner_the_rules_name_is_overruled_by_a_sure_opinion_and_doubted_by_one_that_sees_none() -> None:
     said = fact("shop", 0.96)
     assert judged_owner(said, opinion(client=1.0, shop=0.0), fact("repair")) == said
