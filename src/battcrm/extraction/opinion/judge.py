@@ -13,7 +13,7 @@ from battcrm.extraction.thresholds import ACT
 from battcrm.models.facts import AppealType, Fact, Hypothesis, Method
 
 _DOUBT_TYPE: Final = 0.1
-_TRUST_TYPE: Final = 0.75
+_TRUST_TYPE: Final = 0.8
 _OVERRULE_TYPE: Final = 0.97
 _DOUBT_REPAIR: Final = 0.2
 _DOUBT_SURE_REPAIR: Final = 0.1
