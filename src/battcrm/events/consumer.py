@@ -33,16 +33,16 @@ from battcrm.kit.ids import IdFactory
 log = structlog.get_logger(__name__)
 _STALE_POSITION: Final = timedelta(days=1)
 _FORGOTTEN: Final = 3600.0
-# A consumer that may pause takes its backlog in steps, at rest for twice as long as each took: a third of the machine's
-# time is enough for it, and the rest is for what customers wait for. Who is later than this stops resting.
+# A consumer that may pause takes its backlog in small steps, at rest for twice as long as each took: what customers wait
+# for comes in between. Who is later than this takes whole batches and does not rest until he is through.
 _REST: Final = 2.0
-_LATE: Final = timedelta(seconds=15)
+_LATE: Final = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
 class ConsumerOptions:
-    """`batch`: entries at once, over all shards. `check`: seconds between looks at the state of the groups; `idle`:
-    seconds until another's work is taken over.
+    """`batch`: entries of a shard at once, or of all shards for who pauses and is not late. `check`: seconds between looks
+    at the state of the groups; `idle`: seconds until another's work is taken over.
     """
 
     batch: int = 200
@@ -119,7 +119,7 @@ class Follower:
         self._turn = 0
         self._doubt = False
         self._next_tidy = 0.0
-        self._share = max(1, options.batch // len(shards))
+        self._step = max(1, options.batch // len(shards)) if consumer.pause else options.batch
         self._interrupted = True
         self._behind = False
         self._late = False
@@ -153,11 +153,12 @@ class Follower:
             await self._look_after(shard)
         self._interrupted = False
         await self._tidy()
+        count = self._options.batch if self._late else self._step
         deliveries = await self._bus.read(
-            self._name, self._worker, self._shards, count=self._share, block=self._options.block
+            self._name, self._worker, self._shards, count=count, block=self._options.block
         )
-        self._behind = any(len(delivery.entries) >= self._share for delivery in deliveries)
-        self._late = self._behind and self._age(deliveries) > _LATE
+        self._behind = any(len(delivery.entries) >= count for delivery in deliveries)
+        self._late = self._behind and (self._late or self._age(deliveries) > _LATE)
         for delivery in deliveries:
             if delivery.gap:
                 await self._fill_gap(delivery.shard)
