@@ -230,6 +230,13 @@ class UnifiedMessage:
     received_at: datetime | None = None
 
     @property
+    def words(self) -> str | None:
+        """What was said, wherever the platform puts it: the text, else what was forwarded, else what was heard."""
+        forwarded = self.forwarded.text if self.forwarded else None
+        heard = next((a.transcript for a in self.message.attachments if a.transcript), None)
+        return self.message.text or forwarded or heard
+
+    @property
     def event_id(self) -> UUID:
         """Stable id of the event, derived from channel and dedup key."""
         return derived_id("event", str(self.channel_id or self.channel), self.dedup_key)

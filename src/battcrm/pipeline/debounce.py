@@ -36,7 +36,7 @@ def is_instant(message: UnifiedMessage) -> bool:
     """Buttons, commands and a call for a human are answered at once."""
     if message.kind in (Kind.BUTTON, Kind.START):
         return True
-    text = (message.message.text or "").strip()
+    text = (message.words or "").strip()
     return text.startswith("/") or (len(text) <= 40 and _OPERATOR.match(text) is not None)
 
 
@@ -52,7 +52,7 @@ def _quiet(message: UnifiedMessage, settings: DialogSettings) -> float:
         return 0.0
     if any(a.kind in _MEDIA for a in message.message.attachments):
         return settings.media
-    text = message.message.text or ""
+    text = message.words or ""
     if _END.search(text) is None or _GREETING.match(text) is not None:
         return settings.quiet + settings.unfinished
     return settings.quiet

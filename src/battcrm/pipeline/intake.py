@@ -197,7 +197,7 @@ class IntakePlanner:
 
         Returns when the turn would start if nothing had to be waited for.
         """
-        if not is_bare_thanks(message.message.text or "") or message.message.attachments:
+        if not is_bare_thanks(message.words or "") or message.message.attachments:
             dialog.version += 1
         if dialog.first_unanswered_at is None:
             dialog.first_unanswered_at = now
@@ -231,7 +231,7 @@ class IntakePlanner:
             kind=message.kind.value,
             external_id=message.message.id,
             platform_seq=message.message.seq,
-            text=storable(message.message.text or ""),
+            text=storable(message.words or ""),
             content=content_of(message),
             occurred_at=message.occurred_at,
             received_at=arrival.received_at,
@@ -292,7 +292,7 @@ def late_edit(
         kind=message.kind.value,
         external_id=message.message.id,
         platform_seq=message.message.seq,
-        text=storable(message.message.text or ""),
+        text=storable(message.words or ""),
         content=content,
         occurred_at=message.occurred_at,
         received_at=arrival.received_at,

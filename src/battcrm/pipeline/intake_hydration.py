@@ -133,7 +133,7 @@ class Hydration:
     ) -> bool:
         """Write the whole message; True if its turn has to be taken again: more was said than was answered."""
         now, dialog_id = self._clock.now(), dialog["dialog_id"]
-        text, content = storable(whole.message.text or ""), content_of(whole)
+        text, content = storable(whole.words or ""), content_of(whole)
         await connection.execute(_WRITE, tenant_id, message_id, text, content)
         await connection.execute(_BUMP, tenant_id, dialog_id)
         files = FollowUp(tenant_id, dialog_id, dialog["channel_id"], message_id, content)

@@ -240,7 +240,7 @@ async def apply_edit(
 
     Raises NotStored if the message has not arrived yet.
     """
-    text = storable(change.arrival.message.message.text or "")
+    text = storable(change.arrival.message.words or "")
     dialog, arrival = change.dialog, change.arrival.raw_id
     scope = (dialog.tenant_id, dialog.dialog_id, change.external_id)
     row = await connection.fetchrow(_EDIT, *scope, text, {**content, "edited": str(arrival)}, arrival)

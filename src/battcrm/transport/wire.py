@@ -47,6 +47,12 @@ def text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def poll(question: Any, options: Any) -> str | None:
+    """A poll as lines: what is asked, then the `text` of everything to choose from; None without a word."""
+    choices = [f"— {choice}" for option in objects(options) if (choice := text(option.get("text")))]
+    return "\n".join(line for line in (text(question), *choices) if line) or None
+
+
 def ident(value: Any) -> str | None:
     """An identifier as text: a non-empty string or an integer; zero and true are no identifiers."""
     if isinstance(value, bool):

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from battcrm.devkit.emulators.whatsapp import WhatsAppEmulator
-from battcrm.models.unified import Attachment, Content, Conversation, Kind, Sender, UnifiedMessage
+from battcrm.models.unified import Attachment, Content, Conversation, Forwarded, Kind, Sender, UnifiedMessage
 from battcrm.services.channels_texts import NOTES
 from battcrm.services.operator_views import note_of
 from battcrm.transport import registry
+from battcrm.transport.door import Door
 from tests.integration.channels.conftest import Shop, until
 
 TOKEN, NUMBER, SECRET, WABA = "EAAdemoDemoDemo", "110987654321", "demo-app-secret", "104567890123456"
@@ -132,8 +133,6 @@ async def test_withheld_content_is_explained_to_the_operator(shop: Shop, toy: No
     joined = await shop.life.add(shop.tenant_id, "toy")
     connected = await shop.runtime.channels.find(joined.view.channel_id)
     assert connected is not None
-    from battcrm.transport.door import Door
-
     door = Door(shop.runtime.pool, shop.clock, shop.runtime.ids, shop.runtime.wakeups)
     empty = replace(
         said(9), channel="avito", message=Content("9", attachments=(Attachment("unknown"),), truncated=True)
@@ -145,3 +144,19 @@ async def test_withheld_content_is_explained_to_the_operator(shop: Shop, toy: No
     assert await shop.fetch("SELECT 1 FROM due_work WHERE tenant_id = $1 AND kind = 'hydrate'") == []
     dialog = await shop.row("SELECT hold_until FROM dialog WHERE tenant_id = $1")
     assert dialog["hold_until"] is None
+
+
+async def test_what_was_forwarded_or_heard_is_what_was_said(shop: Shop, toy: None) -> None:
+    joined = await shop.life.add(shop.tenant_id, "toy")
+    connected = await shop.runtime.channels.find(joined.view.channel_id)
+    assert connected is not None
+    heard = Attachment("voice", ref="v", transcript="не включается")
+    found = [
+        replace(said(1), message=Content("1"), forwarded=Forwarded(text="сколько стоит экран?")),
+        replace(said(2), message=Content("2", attachments=(heard,))),
+        replace(said(3), forwarded=Forwarded(text="чужое"), message=Content("3", text="своё", attachments=(heard,))),
+    ]
+    await Door(shop.runtime.pool, shop.clock, shop.runtime.ids, shop.runtime.wakeups).accept(
+        connected.account, found, b"{}"
+    )
+    assert [row["text"] for row in await shop.stored()] == ["сколько стоит экран?", "не включается", "своё"]

@@ -101,7 +101,8 @@ def test_unknown_content_stays_visible_and_service_notes_do_not() -> None:
     dice = one(private(dice={"emoji": "🎲", "value": 4}))
     assert (dice["kind"], dice["message"]["attachments"][0]["emoji"]) == ("unsupported", "🎲")
     poll = one(private(poll={"id": "1", "question": "Когда?", "options": []}))
-    assert (poll["kind"], poll["message"]["attachments"][0]["title"]) == ("unsupported", "Когда?")
+    assert (poll["kind"], poll["message"]["text"]) == ("message", "Когда?")
+    assert (poll["message"]["attachments"][0]["kind"], poll["message"]["attachments"][0]["name"]) == ("unknown", "poll")
     assert one(private(invented_in_2030={"a": 1}))["kind"] == "unsupported"
     assert parse(json.dumps(private(new_chat_members=[{"id": 1}])).encode(), ACCOUNT) == []
     assert parse(json.dumps(private(pinned_message={"message_id": 1})).encode(), ACCOUNT) == []

@@ -32,9 +32,14 @@ def read(kind: str, content: dict[str, Any]) -> Body:
         return Body(Kind.CALL)
     reader = _READERS.get(kind)
     if reader is None and kind not in WITHHELD:
-        return Body(Kind.UNSUPPORTED, text(content.get("text")), (Attachment("unknown", title=kind or None),))
+        return Body(Kind.UNSUPPORTED, _words(kind, content), (Attachment("unknown", title=kind or None),))
     found = reader(content) if reader else None
     return found or Body(attachments=(Attachment("unknown", title=kind),), truncated=True)
+
+
+def _words(kind: str, content: dict[str, Any]) -> str | None:
+    """The words of a type to come: beside its object, or inside it as with the types there are."""
+    return text(content.get("text")) or text(obj(content.get(kind)).get("text"))
 
 
 def _text(content: dict[str, Any]) -> Body | None:
@@ -72,12 +77,10 @@ def _voice(content: dict[str, Any]) -> Body | None:
 def _location(content: dict[str, Any]) -> Body | None:
     place = obj(content.get("location"))
     lat, lon = real(place.get("lat")), real(place.get("lon"))
-    if lat is None or lon is None:
+    title, address = text(place.get("title")), text(place.get("text"))
+    if (lat is None or lon is None) and not (title or address):
         return None
-    address = text(place.get("text"))
-    return Body(
-        attachments=(Attachment("location", lat=lat, lon=lon, title=text(place.get("title")), address=address),)
-    )
+    return Body(attachments=(Attachment("location", lat=lat, lon=lon, title=title, address=address),))
 
 
 def _link(content: dict[str, Any]) -> Body | None:

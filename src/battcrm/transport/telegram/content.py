@@ -217,6 +217,11 @@ def _venue(value: Any, sender: Sender) -> Attachment | None:
     return replace(place, title=wire.text(item.get("title")), address=wire.text(item.get("address")))
 
 
+def _poll(value: Any, _: Sender) -> Attachment:
+    """Says that the words, which are the message's text, came as a poll."""
+    return Attachment(kind="unknown", name="poll", title=wire.text(wire.obj(value).get("question")))
+
+
 _READERS: Final[dict[str, Callable[[Any, Sender], Attachment | None]]] = {
     "live_photo": _file("video"),
     "photo": _photo,
@@ -230,6 +235,7 @@ _READERS: Final[dict[str, Callable[[Any, Sender], Attachment | None]]] = {
     "contact": _contact,
     "venue": _venue,
     "location": _location,
+    "poll": _poll,
 }
 
 

@@ -188,7 +188,6 @@ def _said(value: dict[str, Any], ident: str, update: _Update) -> dict[str, Any]:
 
 
 _NAMED: Final = (
-    "poll",
     "dice",
     "game",
     "story",
@@ -204,12 +203,11 @@ _NAMED: Final = (
 
 
 def _unknown(value: dict[str, Any]) -> tuple[Attachment, ...]:
-    """Dice, polls, stories, games and what Telegram invents next: kept visible, with what can be named."""
+    """Dice, stories, games and what Telegram invents next: kept visible, with what can be named."""
     for key in _NAMED:
         item = wire.obj(value.get(key))
         if item:
-            title = wire.text(item.get("question")) or wire.text(item.get("title"))
-            title = title or wire.text(item.get("prize_description"))
+            title = wire.text(item.get("title")) or wire.text(item.get("prize_description"))
             return (Attachment(kind="unknown", title=title, name=key, emoji=wire.text(item.get("emoji"))),)
     return (Attachment(kind="unknown"),)
 

@@ -1,4 +1,4 @@
-"""Words that come in parts: checklists, rich messages, gifts with a note. Said by a person all the same."""
+"""Words that come in parts: checklists, polls, rich messages, gifts with a note. Said by a person all the same."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LIMIT: Final = 400
 
 def structured(message: dict[str, Any]) -> str | None:
     """The words as plain lines; None where there are none."""
-    return _checklist(message) or _rich(message) or _note(message)
+    return _checklist(message) or _poll(message) or _rich(message) or _note(message)
 
 
 def _checklist(message: dict[str, Any]) -> str | None:
@@ -24,6 +24,11 @@ def _checklist(message: dict[str, Any]) -> str | None:
         said = wire.text(task.get("text"))
         lines.append(f"{done} {said}" if said else None)
     return "\n".join(line for line in lines if line) or None
+
+
+def _poll(message: dict[str, Any]) -> str | None:
+    poll = wire.obj(message.get("poll"))
+    return wire.poll(poll.get("question"), poll.get("options"))
 
 
 def _rich(message: dict[str, Any]) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from battcrm.models.unified import Attachment
-from battcrm.transport.wire import ident, obj, objects, real, size, text
+from battcrm.transport.wire import ident, obj, objects, poll, real, size, text, whole
 
 _FORWARDED: Final = 100
 _SITE: Final = "https://vk.ru"
@@ -21,6 +21,12 @@ def of_message(message: dict[str, Any]) -> tuple[Attachment, ...]:
     for forwarded in forwarded_by(message):
         found.extend(_attachment(item) for item in objects(forwarded.get("attachments")))
     return tuple(found)
+
+
+def poll_of(message: dict[str, Any]) -> str | None:
+    """The words of a poll in the message."""
+    polls = (obj(item.get("poll")) for item in objects(message.get("attachments")))
+    return next((words for p in polls if (words := poll(p.get("question"), p.get("answers")))), None)
 
 
 def forwarded_by(message: dict[str, Any]) -> list[dict[str, Any]]:
@@ -154,14 +160,16 @@ def _link(_kind: str, item: dict[str, Any]) -> Attachment:
 def _page(kind: str, item: dict[str, Any]) -> Attachment:
     """A post, a comment, a story: something of VK's own that has a page."""
     ref = reference(kind, item)
-    words = text(item.get("text")) or text(item.get("title"))
+    reposted = next((words for post in objects(item.get("copy_history")) if (words := text(post.get("text")))), None)
+    words = text(item.get("text")) or text(item.get("title")) or reposted
     owner, number = ident(item.get("owner_id")) or ident(item.get("from_id")), ident(item.get("id"))
     if kind == "wall_reply":
         post, place = ident(item.get("post_id")), f"?reply={number}"
     else:
         post, place = number, ""
     name = "wall" if kind == "wall_reply" else kind
-    url = f"{_SITE}/{name}{owner}_{post}{place}" if owner and post and number else None
+    made = f"{_SITE}/{name}{owner}_{post}{place}" if owner and post and number else None
+    url = text(item.get("url")) or made
     photo = _largest(obj(item.get("photo")).get("sizes"))
     return Attachment("link", ref=ref, url=url, title=words or kind, name=kind, thumb_url=text(photo.get("url")))
 
@@ -179,6 +187,23 @@ def _call(kind: str, item: dict[str, Any]) -> Attachment:
     state = text(item.get("state"))
     return Attachment(
         "unknown", title=f"{kind}: {state}" if state else kind, name=kind, duration=size(item.get("duration"))
+    )
+
+
+def ordered(order: dict[str, Any]) -> tuple[Attachment, ...]:
+    """The goods of an order, with how many of each."""
+    return tuple(_line(item) for item in objects(order.get("preview_order_items")))
+
+
+def _line(item: dict[str, Any]) -> Attachment:
+    goods = obj(item.get("item"))
+    title, number = text(item.get("title")) or text(goods.get("title")), whole(item.get("quantity"))
+    return Attachment(
+        "item",
+        ref=reference("market", goods),
+        title=f"{title or '?'} × {number}" if number is not None else title,
+        price=text(obj(item.get("price")).get("text")),
+        thumb_url=text(_largest(obj(item.get("photo")).get("sizes")).get("url")),
     )
 
 
@@ -215,6 +240,7 @@ _BUILDERS: Final[dict[str, Callable[[str, dict[str, Any]], Attachment]]] = {
     "video": _video,
     "video_message": _video,
     "sticker": _sticker,
+    "ugc_sticker": _sticker,
     "graffiti": _graffiti,
     "link": _link,
     "market": _market,

@@ -25,7 +25,7 @@ from battcrm.models.unified import (
     UnifiedMessage,
 )
 from battcrm.transport.base import ChannelAccount
-from battcrm.transport.vk.attachments import forwarded_by, of_message
+from battcrm.transport.vk.attachments import forwarded_by, of_message, ordered, poll_of
 from battcrm.transport.wire import decode_object, dedup_key, digest, e164, ident, moment, obj, objects, text, whole
 
 CHANNEL: Final = "vk"
@@ -125,8 +125,8 @@ def _message(event: _Event) -> UnifiedMessage:
         return _nowhere(event)
     number, seq = ident(item.get("id")), ident(item.get("conversation_message_id"))
     ours = author == f"-{event.group}" or event.type == "message_reply" or item.get("out") == 1
-    body = text(item.get("text"))
-    payload = _payload(item.get("payload"))
+    body = text(item.get("text")) or poll_of(item)
+    payload = _payload(_given(item.get("payload")))
     content = Content(number, seq, body, attachments=of_message(item), truncated=item.get("is_cropped") is True)
     quoted, forwarded = _reply_to(item, event.group), _forwarded(item)
     service = bool(obj(item.get("action")))
@@ -189,6 +189,12 @@ def _decoded(payload: Any) -> Any:
         return loads(payload)
     except (ValueError, RecursionError):
         return None
+
+
+def _given(payload: Any) -> Any:
+    """An application that cannot show a callback button sends its press as a message, our payload inside VK's own."""
+    wrapped = obj(_decoded(payload))
+    return wrapped.get("payload") if wrapped.get("command") == "not_supported_button" else payload
 
 
 def _payload(value: Any) -> str | None:
@@ -337,6 +343,23 @@ def _reaction(event: _Event) -> UnifiedMessage:
     )
 
 
+def _order(event: _Event) -> UnifiedMessage:
+    """An order in the community's shop, with what the buyer wrote to it."""
+    order = event.object
+    buyer, number, recipient = ident(order.get("user_id")), ident(order.get("id")), obj(order.get("recipient"))
+    if buyer is None:
+        return _nowhere(event)
+    return _unified(
+        event,
+        buyer,
+        dedup_key(buyer, number, "order") if number else dedup_key(event.event_id),
+        Kind.MESSAGE,
+        occurred_at=moment(order.get("date")),
+        sender=Sender(id=buyer, display_name=text(recipient.get("name")), phone=e164(recipient.get("phone"))),
+        message=Content(text=text(order.get("comment")), attachments=ordered(order)),
+    )
+
+
 def _typing(event: _Event) -> UnifiedMessage:
     user = ident(event.object.get("from_id"))
     if user is None:
@@ -354,4 +377,5 @@ _HANDLERS: Final[dict[str, Callable[[_Event], UnifiedMessage]]] = {
     "message_read": _read,
     "message_typing_state": _typing,
     "message_reaction_event": _reaction,
+    "market_order_new": _order,
 }

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from battcrm.kit.text import loads
 from battcrm.models.unified import Attachment, Button, Kind
 from battcrm.transport.wire import e164, ident, obj, objects, real, text, whole
 
 URL_LIFE: Final = timedelta(minutes=5)
+_FORM_DEPTH: Final = 4
 _MEDIA: Final = {
     "image": "photo",
     "video": "video",
@@ -105,7 +107,32 @@ def _interactive(part: dict[str, Any]) -> Body | None:
     if answer:
         return _press(f"call_permission:{answer}", None)
     form = obj(part.get("nfm_reply"))
-    return _press(text(form.get("response_json")), text(form.get("body"))) if form else None
+    return _filled_in(form) if form else None
+
+
+def _filled_in(form: dict[str, Any]) -> Body | None:
+    """A form's answers are the person's words; what WhatsApp says for them ("Sent") is said only if there are none."""
+    answers, title = text(form.get("response_json")), text(form.get("body"))
+    pressed = _press(answers, title)
+    try:
+        given = loads(answers) if answers else None
+    except (ValueError, RecursionError):
+        given = None
+    said = "\n".join(_answers(given, 0))
+    return replace(pressed, text=said) if pressed and said else pressed
+
+
+def _answers(value: Any, depth: int) -> Iterator[str]:
+    """The texts in the answers of a form, in the order of its fields. The token is ours, and no answer."""
+    if isinstance(value, str):
+        yield from filter(None, (value.strip(),))
+    elif depth < _FORM_DEPTH and isinstance(value, dict):
+        for name, part in value.items():
+            if name != "flow_token":
+                yield from _answers(part, depth + 1)
+    elif depth < _FORM_DEPTH and isinstance(value, list):
+        for part in value:
+            yield from _answers(part, depth + 1)
 
 
 def _template_button(part: dict[str, Any]) -> Body | None:
@@ -135,7 +162,8 @@ def _unreadable(item: dict[str, Any], kind: str) -> Body:
     """Polls, view-once media and types to come: the operator sees that something is there to open on the phone."""
     reasons = [text(error.get("title")) for error in objects(item.get("errors"))]
     title = next((reason for reason in reasons if reason), None) or kind or None
-    return Body(Kind.UNSUPPORTED, attachments=(Attachment("unknown", title=title),))
+    name = text(obj(item.get("unsupported")).get("type"))
+    return Body(Kind.UNSUPPORTED, attachments=(Attachment("unknown", title=title, name=name),))
 
 
 _READERS: Final[dict[str, Callable[[dict[str, Any]], Body | None]]] = {
