@@ -121,10 +121,12 @@ _LOCK_WORKS: Final = """
 SELECT 1 FROM unnest($1::uuid[], $2::uuid[]) AS n(tenant_id, client_id) JOIN client_work w USING (tenant_id, client_id)
 ORDER BY w.tenant_id, w.client_id FOR UPDATE OF w
 """
-# `edited` is the arrival that wrote the text: an edit that waited for its message must not undo one that came later.
+# `edited` is the arrival that wrote the text: an edit that waited for its message must not undo one that came later,
+# nor bring back what was deleted.
 _EDIT: Final = """
 WITH target AS MATERIALIZED (
-  SELECT m.tenant_id, m.message_id, coalesce((m.content->>'edited')::uuid <= $6, true) AS newer FROM message m
+  SELECT m.tenant_id, m.message_id,
+    m.deleted_at IS NULL AND coalesce((m.content->>'edited')::uuid <= $6, true) AS newer FROM message m
   WHERE m.tenant_id = $1 AND m.dialog_id = $2 AND m.external_id = $3 AND m.kind <> 'edit' FOR UPDATE
 ), written AS (
   UPDATE message m SET text = $4, content = $5, revision = m.revision + 1 FROM target t
@@ -133,9 +135,13 @@ WITH target AS MATERIALIZED (
 )
 SELECT w.message_id, w.seq, w.revision FROM target t LEFT JOIN written w ON w.message_id = t.message_id
 """
+# Its edits that came after an answer are rows of their own, and go with it.
 _DELETE: Final = """
-UPDATE message m SET deleted_at = $4 WHERE m.tenant_id = $1 AND m.dialog_id = $2 AND m.external_id = $3
-  AND m.kind <> 'edit' AND m.deleted_at IS NULL RETURNING m.message_id, m.seq
+WITH gone AS (
+  UPDATE message m SET deleted_at = $4 WHERE m.tenant_id = $1 AND m.dialog_id = $2 AND m.external_id = $3
+    AND m.deleted_at IS NULL RETURNING m.message_id, m.seq, m.kind
+)
+SELECT message_id, seq FROM gone ORDER BY kind = 'edit' LIMIT 1
 """
 _STATUS_TARGET: Final = """
 SELECT m.message_id, m.state FROM message m WHERE m.tenant_id = $1 AND m.dialog_id = $2 AND m.direction = 'out'

@@ -348,7 +348,8 @@ def by_repair(view: View) -> Routing | None:
     waiting = [a for a in view.open if not view.appeal_repairs(a) and a.status in EARLY]
     if len(waiting) == 1:
         return existing(waiting[0], Why.ANSWER, 0.85, view.open)
-    return None
+    one = len(view.open) > 1 and view.open[0].known.model is not None and same_device(list(view.open))
+    return continue_or_link(view, view.open[0], Why.SAME_DEVICE, 0.85) if one and not view.device.named else None
 
 
 def by_expectation(view: View) -> Routing | None:

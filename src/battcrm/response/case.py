@@ -23,6 +23,7 @@ from battcrm.response.handover import cause_of, make_handover
 from battcrm.response.reasons import Reason, Rejection
 from battcrm.response.settings import ResponseSettings
 from battcrm.response.text import device_name, plain
+from battcrm.response.wording import asks_price, sentences, topics_of
 
 OTHER = "other"
 VERSION = "response-router-1"
@@ -102,6 +103,8 @@ class Case:
         floor = self.settings.thresholds.appeal_type
         said = self.situation.reading.main
         now = _wish_of(self._sure(said.appeal_type, floor))
+        if now is AppealType.INFO and self._asks_of_work(said):
+            return AppealType.REPAIR
         if now is not None:
             return now
         before = _wish_of(self._sure(self.known.appeal_type, floor))
@@ -110,6 +113,16 @@ class Case:
         if before is None and (_names_something(said) or _names_something(self.known)):
             return AppealType.REPAIR
         return before
+
+    def _asks_of_work(self, said: Hypothesis) -> bool:
+        """A repair is named beside a question about the shop: with its price asked, or in a sentence of its own."""
+        sure = [f for f in said.repair_types if self._sure(f, self.settings.thresholds.repair_types)]
+        if not sure or asks_price(self.text):
+            return bool(sure)
+        texts = enumerate(m.text for m in self.fresh if m.text)
+        own = [(place, s.span()) for place, text in texts for s in sentences(text) if not topics_of(s.group())]
+        named = [span for fact in sure for span in fact.spans]
+        return any(span.message == place and start <= span.start < end for span in named for place, (start, end) in own)
 
     @property
     def device(self) -> str:

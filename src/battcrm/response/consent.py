@@ -9,7 +9,7 @@ from battcrm.models.situation import AppealStatus, Plan, Question
 from battcrm.response.case import Case
 from battcrm.response.labels import label
 from battcrm.response.reasons import Reason, Rejection
-from battcrm.response.shop_info import stated
+from battcrm.response.shop_info import stated, with_a_person
 from battcrm.response.wording import asks, hesitates
 
 AT_WORK: Final = frozenset({AppealStatus.AGREED, AppealStatus.IN_REPAIR})
@@ -66,12 +66,12 @@ def _agreed(case: Case) -> Plan | None:
 def _agreed_and_asked(case: Case) -> Plan:
     """Booked; and the question beside it is answered from what the shop has stated, or by a person."""
     told = stated(case)
-    if told is None:
-        return replace(case.operator(Reason.AFTER_QUOTE), status=AppealStatus.AGREED)
     booked = case.answer(Reason.AGREED, "agreed", AppealStatus.AGREED)
-    return replace(
-        booked, variables=told.variables | booked.variables | {"also": [told.template, *told.variables["also"]]}
-    )
+    if told is None:
+        return with_a_person(case, booked, Reason.AFTER_QUOTE)
+    said = told.variables | booked.variables | {"also": [told.template, *told.variables["also"]]}
+    both = replace(booked, variables=said)
+    return both if told.handover is None else replace(told, template=both.template, variables=said, status=both.status)
 
 
 def _no_hurry(case: Case) -> Plan | None:

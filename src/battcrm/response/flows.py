@@ -14,13 +14,14 @@ from battcrm.response.labels import label
 from battcrm.response.questions import next_field, plan_question, wish_options
 from battcrm.response.quoting import plan_price
 from battcrm.response.reasons import Reason
-from battcrm.response.shop_info import info, stated
+from battcrm.response.shop_info import beside, info, stated
 from battcrm.response.text import device_name, join_name, plain
 
 _NO_ORDER: Final = frozenset({"new", "collecting", "quoted", "lost", "spam", "done"})
 _FINISHED: Final = timedelta(days=14)
 _NUMBER_CHARS: Final = 16
 _MAX_ORDERS: Final = 5
+_SAID_OF_THE_SHOP: Final = frozenset({Reason.INFO, Reason.INFO_UNKNOWN})
 
 
 def by_routing(case: Case) -> Plan | None:
@@ -56,7 +57,9 @@ def _ask_which(case: Case) -> Plan:
     if len(found) < 2:
         return case.operator(Reason.ROUTING_UNCLEAR)
     options = tuple((str(a.appeal_id), _title(a, case.language)) for a in found)
-    return case.ask(Reason.WHICH_APPEAL, "ask_which_appeal", Question("appeal", options))
+    names = {device_name(a.known) for a in found}
+    device = plain(names.pop(), 60) if len(names) == 1 else ""
+    return case.ask(Reason.WHICH_APPEAL, "ask_which_appeal", Question("appeal", options), device=device)
 
 
 def _title(appeal: AppealView, language: str) -> str:
@@ -203,5 +206,6 @@ FLOWS: Final[dict[AppealType, Callable[[Case], Plan]]] = {
 
 
 def by_wish(case: Case) -> Plan:
-    """The flow of the wish; a question about the wish when there is none."""
-    return FLOWS.get(case.wish, unclear)(case) if case.wish is not None else unclear(case)
+    """The flow of the wish, with answers to what is asked about the shop beside it; a question when there is no wish."""
+    plan = FLOWS.get(case.wish, unclear)(case) if case.wish is not None else unclear(case)
+    return plan if plan.reason in _SAID_OF_THE_SHOP else beside(case, plan)

@@ -50,9 +50,8 @@ class TemplateComposer:
         context = base_context(situation, tenant, language) | plan.variables
         if context.get("own_part"):
             context["own_part_note"] = _render("own_part_note", language, context, tenant)
-        body = _render(plan.template or "", language, context, tenant)
-        for also in context["also"]:
-            body = f"{body}\n\n{_render(also, language, context, tenant)}"
+        keys = (*context["before"], plan.template or "", *context["also"])
+        body = "\n\n".join(_render(key, language, context, tenant) for key in keys)
         if context.get("soft"):
             return f"{_render('soften', language, context, tenant)} {body}"
         return body
@@ -112,6 +111,7 @@ def _context(
     return {
         "client": first_name(client),
         "device": "",
+        "before": [],
         "also": [],
         "shop": shop_facts(tenant.shop, shop, language),
         "now": now,

@@ -19,6 +19,7 @@ Guard = Callable[[Case], Plan | None]
 _ONE_PERSON: Final = frozenset({"private", "ad"})
 _TALKING: Final = frozenset({AppealStatus.QUOTED, AppealStatus.AGREED, AppealStatus.IN_REPAIR, AppealStatus.DONE})
 _PICTURES: Final = frozenset({"photo", "video", "document", "file", "video_note"})
+_CONTACT: Final = "contact"
 _VOICES: Final = frozenset({"voice", "audio"})
 _STICKERS: Final = frozenset({"sticker", "reaction"})
 _CONTROL: Final = {
@@ -193,10 +194,12 @@ def important(case: Case) -> Plan | None:
 
 
 def media(case: Case) -> Plan | None:
-    """A picture or a voice message that no text explains."""
+    """A picture, a voice message or a shared contact that no text explains."""
     if not case.fresh or case.text.strip() or case.learned:
         return None
     kinds = _kinds(case)
+    if _CONTACT in kinds:
+        return case.operator(Reason.CONTACT)
     if kinds & _VOICES:
         return case.operator(Reason.VOICE)
     return case.operator(Reason.PHOTO) if kinds & _PICTURES else None

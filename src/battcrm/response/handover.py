@@ -17,13 +17,14 @@ _CAUSES: Final = {
     Reason.WARRANTY: "complaint",
     Reason.NEGATIVE_TONE: "complaint",
     Reason.CALL_ME: "call",
+    Reason.CONTACT: "contact",
 }
 _QUOTED_CHARS: Final = 120
 _SEPARATOR: Final = "; "
 
 
 def cause_of(reason: Reason) -> str:
-    """Which wording of the text to the client fits the reason: legal | complaint | call | other."""
+    """Which wording of the text to the client fits the reason: legal | complaint | call | contact | other."""
     return _CAUSES.get(reason, "other")
 
 

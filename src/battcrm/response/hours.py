@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Final
@@ -122,11 +123,27 @@ def _moment(day: date, minutes: int, timezone: str) -> datetime:
     return local.astimezone(UTC)
 
 
+def exceptions(hours: Hours, now: datetime, timezone: str, days: int = 14) -> list[tuple[datetime, str]]:
+    """The coming days that are not as their weekday says, with their spans; a closed day has empty ones."""
+    today = now.astimezone(zone(timezone)).replace(hour=12, minute=0, second=0, microsecond=0)
+    coming = (today + timedelta(days=ahead) for ahead in range(days))
+    usual = {day: sorted(minutes_of(s) for s in spans) for day, spans in hours.week.items()}
+    return [
+        (day, _spoken(hours.special.get(day.date(), ())))
+        for day in coming
+        if hours.spans(day.date()) != usual.get(WEEKDAYS[day.weekday()], [])
+    ]
+
+
+def _spoken(spans: Iterable[str]) -> str:
+    return ", ".join(s.replace("-", "–") for s in spans)
+
+
 def week_lines(hours: Hours) -> list[tuple[str, str, str]]:
     """The week folded into (first day, last day, spans) groups, for a text; a closed day has empty spans."""
     groups: list[tuple[str, str, str]] = []
     for day in WEEKDAYS:
-        spans = ", ".join(s.replace("-", "–") for s in hours.week.get(day, ()))
+        spans = _spoken(hours.week.get(day, ()))
         if groups and groups[-1][2] == spans:
             groups[-1] = (groups[-1][0], day, spans)
         else:

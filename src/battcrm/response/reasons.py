@@ -45,6 +45,7 @@ class Reason(StrEnum):
     # operator
     OPERATOR_WORD = "operator_requested"
     CALL_ME = "call_requested"
+    CONTACT = "contact_shared"
     MISUNDERSTOOD = "misunderstood_twice"
     MAX_QUESTIONS = "max_questions"
     LOOP = "anti_loop"

@@ -66,6 +66,8 @@ class RuleResponseRouter:
         own = [m for m in case.situation.messages if m.author == "bot" and m.direction == "out" and m.at >= since]
         appeal = case.situation.appeal
         told = [m.wording for m in own if appeal is not None and m.appeal_id == appeal.appeal_id]
+        if plan.reason == Reason.LOOP:  # another robot names a new device each time
+            told += case.situation.last_bot_texts
         drafts = self._composer.compose(plan, case.situation, case.settings) if told else ()
         return replace(plan, template=None) if any(repeats(drafts, [text]) for text in told) else plan
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
 from battcrm.models.situation import AppealStatus, Plan
 from battcrm.response.case import Case
 from battcrm.response.generator import shop_facts
-from battcrm.response.hours import week_lines
+from battcrm.response.hours import exceptions, week_lines
 from battcrm.response.labels import label
 from battcrm.response.reasons import Reason
-from battcrm.response.wording import asks_service, asks_when, topics_of
+from battcrm.response.text import day
+from battcrm.response.wording import asks_service, asks_when, topics_asked, topics_of
 
 
 def info(case: Case) -> Plan:
@@ -28,13 +33,48 @@ def info(case: Case) -> Plan:
 def stated(case: Case) -> Plan | None:
     """The answer to questions about the shop that the shop has stated; None if there is none.
 
-    Of several asked at once all that are stated are answered; where the first is not, none: a person knows them all.
+    Of several asked at once all that are stated are answered, and a person is called for the others.
     """
     asked = _topics(case)
-    if not asked or not _is_stated(case, asked[0]):
+    told = [topic for topic in asked if _is_stated(case, topic)]
+    if not told:
         return None
-    first, *also = (f"info_{topic}" for topic in asked if _is_stated(case, topic))
-    return case.answer(Reason.INFO, first, week=_week(case) if "hours" in asked else [], also=also)
+    first, *also = map(_key, told)
+    plan = case.answer(Reason.INFO, first, also=also, **_data(case, told))
+    return plan if told == list(asked) else with_a_person(case, plan, Reason.INFO_UNKNOWN)
+
+
+def beside(case: Case, plan: Plan) -> Plan:
+    """The plan, with answers to what was asked about the shop in the same breath; they come first.
+
+    A person is called for what the shop has not stated, once the plan's own words are said.
+    """
+    asked = topics_asked(case.text)
+    if plan.template is None or not asked:
+        return plan
+    told = [topic for topic in asked if _is_stated(case, topic)]
+    plan = replace(plan, variables=plan.variables | {"before": [*map(_key, told)], **_data(case, told)})
+    return plan if told == list(asked) else with_a_person(case, plan, Reason.INFO_UNKNOWN)
+
+
+def with_a_person(case: Case, plan: Plan, reason: Reason) -> Plan:
+    """What the plan says and does, and a person for what it leaves open."""
+    handed = case.operator(reason)
+    if plan.handover is not None:
+        return plan
+    also = [*plan.variables.get("also", ()), "handover"]
+    return replace(
+        handed, template=plan.template, variables=handed.variables | plan.variables | {"also": also}, status=plan.status
+    )
+
+
+def _key(topic: str) -> str:
+    return f"info_{topic}"
+
+
+def _data(case: Case, topics: Iterable[str]) -> dict[str, Any]:
+    """What the texts of these topics need."""
+    return {"week": _week(case) if "hours" in topics else []}
 
 
 def _is_stated(case: Case, topic: str) -> bool:
@@ -44,12 +84,17 @@ def _is_stated(case: Case, topic: str) -> bool:
 
 
 def _week(case: Case) -> list[str]:
+    """The usual week, and the coming days that differ from it."""
+    closed = label("weekday", "closed", case.language)
     lines = []
     for first, last, spans in week_lines(case.settings.hours):
         name = label("weekday", first, case.language)
         if first != last:
             name = f"{name}–{label('weekday', last, case.language)}"
-        lines.append(f"{name}: {spans or label('weekday', 'closed', case.language)}")
+        lines.append(f"{name}: {spans or closed}")
+    zone = case.situation.timezone
+    for moment, spans in exceptions(case.settings.hours, case.situation.now, zone):
+        lines.append(f"{day(moment, case.language, zone)}: {spans or closed}")
     return lines
 
 

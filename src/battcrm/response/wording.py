@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 
@@ -33,9 +34,14 @@ CALL: Final = _any(
 )  # fmt: skip
 
 # A number of one kind of thing, not the number in a model's name: that has no plural after it.
+_MANY: Final = (
+    r"(?:[5-9]|[1-9]\d{1,2}|пят(?:ь|ьдесят)|шесть(?:десят)?|семь(?:десят)?|восемь(?:десят)?|девять|девяносто|десят(?:ь|ок)|"
+    r"[а-я]+надцать|двадцать|тридцать|сорок|сто|five|six|seven|eight|nine|ten|eleven|twelve|[a-z]+teen|twenty|thirty)"
+)
 BULK: Final = _any(
-    r"(?:[5-9]|[1-9]\d{1,2}) (?:(?:айфон|телефон|смартфон|планшет|ноутбук|ноут|аппарат|компьютер|самокат|терминал)ов|устройств|шт(?:ук)?)\b",
-    r"(?:[5-9]|[1-9]\d{1,2}) (?:i?phones|smartphones|tablets|laptops|devices|scooters)\b",
+    _MANY + r" (?:\w+[ыи]х )?(?:(?:айфон|телефон|смартфон|планшет|ноутбук|ноут|аппарат|компьютер|самокат|терминал)ов|устройств|шт(?:ук)?)\b",
+    _MANY + r" (?:(?!minute|hour|day)\w+ )?(?:i?phones|ipads|smartphones|tablets|laptops|macbooks|devices|scooters)\b",
+    r"закрывающ\w+ документ", r"мы (?:\w+ )?(?:школа|компания|фирма|организация|предприятие|таксопарк)\b",
     r"юр(?:\.|идическ\w+)? ?лиц", r"корпоративн", r"оптов", r"для (?:\w+ )?(?:организации|компании|фирмы)\b",
     r"от (?:нашей|моей) (?:организации|компании|фирмы)\b", r"corporate", r"wholesale", r"for (?:our|my) (?:company|business)",
 )  # fmt: skip
@@ -48,6 +54,17 @@ _ASKS: Final = _any(
     r"когда\b", r"сколько\b", r"скольк", r"где\b", r"куда\b", r"как (?:долго|быстро|скоро|добраться|проехать|до вас)",
     r"можно ли\b", r"есть ли\b", r"успеете\b", r"when\b", r"how (?:long|much|soon|do i)\b", r"where\b", r"can i\b",
 )  # fmt: skip
+_PRICE: Final = _any(
+    r"(?<!во )(?<!за )(?<!на )сколько\b(?!(?: \w+){0,2} (?:гаранти|врем[ея]н|час|минут|дней|дня|недел|ждать)| работ| ид[её]т| дела)",
+    r"цен[аеуы]\b", r"ценник", r"почем\b", r"поч[её]м\b", r"стоит\b", r"стоимост", r"стоить\b",
+    r"прайс", r"how much\b", r"price", r"cost",
+)  # fmt: skip
+_SENTENCE: Final = re.compile(r"[^.!?…\n]+[.!?…]*")
+_REQUEST: Final = _any(
+    r"(?:под|рас)скажите", r"скиньте", r"пришлите", r"напишите", r"дайте", r"сообщите", r"интересует", r"хочу узнать",
+    r"уточните", r"tell me", r"send me", r"let me know", r"do you\b", r"what(?:'s| is)\b",
+)  # fmt: skip
+_SHORT_WORDS: Final = 2
 _WHEN: Final = re.compile(r"(?<!\w)(?:когда|when)\W*$", re.IGNORECASE)
 _HESITATES: Final = _any(
     r"подума(?:ю|ем|ть)", r"посовету(?:юсь|емся)", r"посоветоваться", r"обсу(?:жу|дим|дить)", r"надо решить", r"не решил",
@@ -58,8 +75,8 @@ _HESITATES: Final = _any(
 # Ordered: what is found first is answered first.
 TOPICS: Final = (
     ("warranty", _any(r"гаранти", r"warrant", r"guarantee")),
-    ("delivery", _any(r"достав", r"курьер", r"сдэк", r"почт(?:ой|у)", r"deliver", r"courier", r"shipping")),
-    ("payment", _any(r"оплат", r"оплач", r"картой", r"налич", r"рассрочк", r"безнал", r"payment", r"by card", r"cash")),
+    ("delivery", _any(r"достав", r"курьер(?:ом|а|ы|ов|ск)", r"(?:есть|ваш|вызвать|прислать) (?:\w+ )?курьер\b", r"сдэк", r"почт(?:ой|у)", r"deliver", r"courier", r"shipping")),
+    ("payment", _any(r"оплат", r"оплач", r"картой", r"налич(?!и[еияюй])", r"рассрочк", r"безнал", r"payment", r"by card", r"cash")),
     ("hours", _any(
         r"во сколько", r"до сколь", r"со скольк", r"когда (?:мне )?(?:можно )?(?:подъехать|подъезжать|приехать|приезжать|прийти|приходить|подойти|подходить|привезти|привозить|принести|приносить|зайти|заходить)", r"режим", r"график", r"часы работ", r"когда (?:вы )?(?:работа|откр|закр)",
         r"работаете (?:ли|в|сегодня|завтра|по|до)", r"(?:сегодня|завтра|сейчас|ещ[её]|выходные|воскресенье|субботу) работаете", r"открыты", r"откро(?:ете|етесь)", r"закр(?:ыты|оетесь|ываетесь)", r"выходн", r"hours\b", r"open\b", r"close\b", r"closing",
@@ -93,6 +110,16 @@ def asks(text: str) -> bool:
     return "?" in text or _ASKS.search(text) is not None
 
 
+def asks_price(text: str) -> bool:
+    """Whether a price is asked."""
+    return _PRICE.search(text) is not None
+
+
+def sentences(text: str) -> Iterator[re.Match[str]]:
+    """The sentences of a text, with their places in it."""
+    return _SENTENCE.finditer(text)
+
+
 def asks_when(text: str) -> bool:
     """A "when?" that says no more."""
     return _WHEN.search(text.strip()) is not None
@@ -101,6 +128,18 @@ def asks_when(text: str) -> bool:
 def hesitates(text: str) -> bool:
     """Whether the client wants time to decide."""
     return _HESITATES.search(text) is not None
+
+
+def topics_asked(text: str) -> tuple[str, ...]:
+    """Which shop facts are asked for, in the order of `topics_of`; a mere mention in a longer sentence is no question."""
+    asking = [
+        s.group() for s in sentences(text) if asks(s.group()) or _REQUEST.search(s.group()) or _is_short(s.group())
+    ]
+    return topics_of("\n".join(asking))
+
+
+def _is_short(sentence: str) -> bool:
+    return len(sentence.split()) <= _SHORT_WORDS
 
 
 def topics_of(text: str) -> tuple[str, ...]:

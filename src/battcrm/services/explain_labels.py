@@ -43,6 +43,7 @@ REASONS: Final[_Names] = {
     "ask_order_number": ("спросить номер заказа", "asks for the order number"),
     "operator_requested": ("просит человека", "asks for a human"),
     "call_requested": ("просит перезвонить", "asks for a call"),
+    "contact_shared": ("поделился номером", "shared a number"),
     "misunderstood_twice": ("дважды не понято", "misunderstood twice"),
     "max_questions": ("слишком много вопросов", "too many questions"),
     "anti_loop": ("разговор пошёл по кругу", "going in circles"),

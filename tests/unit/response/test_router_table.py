@@ -109,6 +109,7 @@ CASES = [
          Reason.POST_SERVICE),
     case("photo alone", situation("", attachments=("photo",)), OPERATOR, Reason.PHOTO),
     case("photo with words", situation("вот экран", FULL, attachments=("photo",), quotes=(quote(),)), AUTO, Reason.QUOTE),
+    case("a shared contact alone", situation("", attachments=("contact",)), OPERATOR, Reason.CONTACT),
     case("voice alone", situation("", attachments=("voice",)), OPERATOR, Reason.VOICE),
     case("voice with a transcript", situation("экран", FULL, attachments=("voice",), quotes=(quote(),)), AUTO, Reason.QUOTE),
     case("tenant's rule", situation("залил водой", FULL, quotes=(quote(),)), OPERATOR, Reason.TENANT_RULE,

@@ -7,8 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from battcrm.response import text as t
-from battcrm.response.hours import Hours, presence, week_lines
-from battcrm.response.wording import ANGRY, BULK, CALL, LEGAL, NOT_OWN, PERSONAL_DATA, topics_of
+from battcrm.response.hours import Hours, exceptions, presence, week_lines
+from battcrm.response.wording import (
+    ANGRY,
+    BULK,
+    CALL,
+    LEGAL,
+    NOT_OWN,
+    PERSONAL_DATA,
+    asks_price,
+    topics_asked,
+    topics_of,
+)
 from tests.unit.response.build import WEEK
 
 WED = datetime(2026, 3, 4, 9, 0, tzinfo=UTC)
@@ -134,6 +144,41 @@ def test_no_hours_means_no_promise() -> None:
     assert week_lines(Hours.model_validate({"week": WEEK}))[0] == ("mon", "fri", "10:00–20:00")
 
 
+def test_coming_days_that_differ_from_their_weekday_are_named() -> None:
+    hours = Hours.model_validate(
+        {
+            "week": WEEK,
+            "holidays": ["2026-03-06", "2026-03-08", "2026-05-01"],
+            "special": {"2026-03-09": ["12:00-15:00"]},
+        }
+    )
+    found = [(moment.date().isoformat(), spans) for moment, spans in exceptions(hours, WED, ZONE)]
+    assert found == [("2026-03-06", ""), ("2026-03-09", "12:00–15:00")]  # the 8th is a Sunday, May is far
+
+
+@pytest.mark.parametrize(
+    ("text", "topics"),
+    [
+        ("Я курьер, разбил айфон", ""), ("Гарантия давно кончилась. Сколько стоит экран на айфон 13?", ""),
+        ("Сколько стоит экран на айфон 13? Адрес", "address"), ("экран айфон 13, подскажите режим работы", "hours"),
+        ("How much is a screen, and where are you located?", "address"),
+    ],
+)  # fmt: skip
+def test_a_mention_is_no_question(text: str, topics: str) -> None:
+    assert topics_asked(text) == tuple(topics.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("сколько экран на айфон", True), ("цена?", True), ("how much is it", True), ("во сколько закрываетесь", False),
+        ("сколько времени займёт", False), ("сколько дней гарантии", False), ("за сколько сделаете", False),
+    ],
+)  # fmt: skip
+def test_a_price_is_asked(text: str, asked: bool) -> None:
+    assert asks_price(text) is asked
+
+
 @pytest.mark.parametrize("span", ["10-20", "20:00-10:00", "25:00-26:00", "10:00-24:30", ""])
 def test_wrong_hours_are_refused(span: str) -> None:
     with pytest.raises(ValueError, match="week"):
@@ -146,6 +191,7 @@ def test_wrong_hours_are_refused(span: str) -> None:
         ("Где вы находитесь?", "address"), ("как до вас добраться", "address"), ("до скольки сегодня", "hours"),
         ("вы работаете в субботу?", "hours"), ("картой можно?", "payment"), ("курьером отправите?", "delivery"),
         ("какая гарантия", "warranty"), ("когда можно подъехать?", "hours"), ("where are you located", "address"), ("what are your opening hours?", "hours"),
+        ("экран в наличии есть?", None), ("по наличию подскажите", None), ("можно наличкой?", "payment"),
         ("do you take cash", "payment"), ("чините самокаты?", None), ("где вы и до скольки работаете?", "hours address"),
     ],
 )  # fmt: skip
@@ -158,6 +204,7 @@ def test_topics(text: str, topic: str | None) -> None:
     [
         "нужно поменять батареи на 10 айфонов", "у нас 25 планшетов", "экраны, 5 шт.", "работаете с юрлицами?", "есть оптовые цены?",
         "ремонт для нашей компании", "we have 12 iphones to fix", "a repair for our company",
+        "двадцать школьных планшетов", "нужны закрывающие документы", "twelve cracked iPads", "мы школа, экраны разбиты",
     ],
 )  # fmt: skip
 def test_many_devices_or_a_company(text: str) -> None:
@@ -165,7 +212,7 @@ def test_many_devices_or_a_company(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["экран на 13 айфон", "айфон 11 и 12", "экран от компании Apple", "уже 5 лет телефону", "2 телефона", "iphone 12 phone"]
+    "text", ["экран на 13 айфон", "айфон 11 и 12", "экран от компании Apple", "уже 5 лет телефону", "2 телефона", "iphone 12 phone", "сделаете за 10 минут?"]
 )  # fmt: skip
 def test_one_device_is_no_bulk(text: str) -> None:
     assert not BULK.search(text)

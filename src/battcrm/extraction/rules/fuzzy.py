@@ -8,6 +8,7 @@ from typing import Final
 from rapidfuzz.distance import DamerauLevenshtein
 
 from battcrm.extraction.normalise_morph import is_word
+from battcrm.extraction.profanity import is_profane
 from battcrm.extraction.rules.table import load_rules
 
 _MIN_STEM: Final = 5
@@ -46,13 +47,18 @@ def _stems() -> dict[str, tuple[str, ...]]:
     return {letter: tuple(sorted(stems)) for letter, stems in index.items()}
 
 
+def _is_known(word: str) -> bool:
+    """Whether a word stands for itself: the dictionary has it, or it is a swear word, however near to a part's name."""
+    return is_word(word) or is_profane(word)
+
+
 @lru_cache(maxsize=1 << 15)
 def nearest(word: str) -> str | None:
     """The longest stem within one slip (swap, loss, gain or change of a letter) of the word's start; None if there is none.
 
     Only for Cyrillic words the dictionary does not know.
     """
-    if len(word) < _MIN_STEM or not word.isalpha() or word.isascii() or word in _MAKERS or is_word(word):
+    if len(word) < _MIN_STEM or not word.isalpha() or word.isascii() or word in _MAKERS or _is_known(word):
         return None
     table = load_rules().classes
     best: str | None = None

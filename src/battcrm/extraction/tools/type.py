@@ -25,6 +25,7 @@ class Cue:
     """One reason for a type: how much it counts and where it stands.
 
     `brought` speaks of a part of the client's own, or of bringing one: whoever buys it, it is to be put in.
+    `named` is a repair that was named or described, not only its price.
     """
 
     value: str
@@ -34,6 +35,7 @@ class Cue:
     source: str
     first: int
     brought: bool = False
+    named: bool = False
 
 
 def type_fact(hits: Sequence[Hit], repairs: Iterable[Hit], owners: Iterable[Hit], line: Line) -> Fact | None:
@@ -67,7 +69,7 @@ def _cue(hit: Hit) -> Cue:
 def _repair_cue(hit: Hit) -> Cue:
     bare = hit.rule.kind == "part"
     source = f"type.repair: {hit.rule.value} is {'named' if bare else 'described'}"
-    return Cue(AppealType.REPAIR, 1 if bare else 2, hit.last, 0.86 if bare else 0.93, source, hit.first)
+    return Cue(AppealType.REPAIR, 1 if bare else 2, hit.last, 0.86 if bare else 0.93, source, hit.first, named=True)
 
 
 def _owner_cue(hit: Hit, named: bool) -> Cue:
@@ -85,15 +87,22 @@ def _settle(cues: list[Cue], line: Line) -> list[Cue]:
     asked = {cue.value for cue in cues if cue.weight == _ASK}
     if asked & {"purchase", "sell", "warranty", "status"}:
         cues = [cue for cue in cues if not (cue.value == "repair" and cue.weight < _ASK)]
-    cues = [cue for cue in cues if cue.value != AppealType.INFO or not _wished_after(cue, cues, line)]
+    cues = [cue for cue in cues if cue.value != AppealType.INFO or not _beside_repair(cue, cues, line)]
     masters = [cue for cue in cues if cue.weight == _ASK and cue.value in _OVER_REPAIR]
     return [cue for cue in cues if not any(_outranks(master, cue, line) for master in masters)]
 
 
-def _wished_after(info: Cue, cues: Sequence[Cue], line: Line) -> bool:
-    """Whether a later sentence goes on to a repair: who asks the way first has not come for the way."""
-    _, end = sentence(line.words, info.place)
-    return any(cue.value == AppealType.REPAIR and cue.weight >= _TOLD and cue.first >= end for cue in cues)
+def _beside_repair(info: Cue, cues: Sequence[Cue], line: Line) -> bool:
+    """Whether the same turn asks for a repair apart from it: who asks the way beside it has not come for the way.
+
+    Apart is another sentence; in the same one it is a part and a price, both outside the words of the question.
+    """
+    first, end = sentence(line.words, info.place)
+    repairs = [cue for cue in cues if cue.value == AppealType.REPAIR]
+    if any(cue.weight >= _TOLD and (cue.first >= end or cue.place < first) for cue in repairs):
+        return True
+    outside = [cue for cue in repairs if cue.first > info.place or cue.place < info.first]
+    return any(cue.named for cue in outside) and any(cue.weight < _TOLD and not cue.named for cue in outside)
 
 
 def _outranks(master: Cue, cue: Cue, line: Line) -> bool:
