@@ -113,6 +113,7 @@ class Settings(BaseSettings):
             raise ValueError(f"expected a URL that starts with {' or '.join(f'{s}://' for s in schemes)}")
         if not parts.netloc and parts.scheme != "unix":
             raise ValueError("expected a URL with a host")
+        _check_ports(parts.netloc)
         return value.rstrip("/") if info.field_name in {"public_url", "openai_base_url"} else value
 
     @field_validator("traces")
@@ -167,6 +168,15 @@ class Settings(BaseSettings):
         """The servers (`postgres`, `redis`, `graph`) that have no URL and so come from `infra.embedded`."""
         urls = {"postgres": self.database_url, "redis": self.redis_url, "graph": self.neo4j_url}
         return frozenset(name for name, url in urls.items() if url is None)
+
+
+def _check_ports(netloc: str) -> None:
+    """Of one server or of several with commas between them; else the first to connect would stumble over it."""
+    for place in netloc.rpartition("@")[2].split(","):
+        try:
+            urlsplit(f"//{place}").port  # noqa: B018 - reading it is the check
+        except ValueError:
+            raise ValueError("expected a port from 0 to 65535 behind the host") from None
 
 
 def parse_buckets(text: str) -> frozenset[int]:

@@ -63,6 +63,11 @@ def test_first_key_encrypts_and_both_alphabets_decode(monkeypatch: pytest.Monkey
     [
         ("DATABASE_URL", "mysql://u:hidden@h/x", "postgresql://"),
         ("DATABASE_URL", "postgresql:hidden", "host"),
+        ("DATABASE_URL", "postgresql://u:p@h:hidden/x", "port"),
+        ("DATABASE_URL", "postgresql://u:hidden/with-a-slash@h/x", "port"),
+        ("DATABASE_URL", "postgresql://u:p@one:5432,two:70000/x", "port"),
+        ("REDIS_URL", "redis://h:99999/0", "port"),
+        ("NEO4J_URL", "bolt://h:-1", "port"),
         ("REDIS_URL", "hidden", "redis://"),
         ("OPENAI_BASE_URL", "ftp://hidden", "https://"),
         ("BATTCRM_SECRET_KEYS", "hidden", "32 bytes"),
@@ -86,6 +91,12 @@ def test_a_bad_value_is_named_explained_and_not_repeated(
     assert expected in caught.value.text
     assert "hidden" not in caught.value.text + caught.value.remedy
     assert caught.value.remedy
+
+
+def test_several_servers_are_one_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql://u:p@one:5432,two/x"
+    monkeypatch.setenv("DATABASE_URL", url)
+    assert load_settings().database_url == url
 
 
 def test_a_graph_url_needs_its_password(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from battcrm.infra.migrate import upgrade
 from battcrm.infra.partitions import maintain
-from battcrm.infra.postgres import open_pool
+from battcrm.infra.reach import reach
 from battcrm.kit.clock import SystemClock
 from battcrm.settings import load_settings
 from battcrm.workers.runtime import locate
@@ -26,10 +26,10 @@ async def _migrate() -> None:
 
 
 async def prepare(owner_url: str) -> None:
-    """Schema and partitions of a database."""
-    await upgrade(owner_url)
-    pool = await open_pool(owner_url, maximum=1, name="battcrm-migrate")
+    """Schema and partitions of a database. Invalid when it cannot be reached."""
+    pool = await reach(owner_url, maximum=1, name="battcrm-migrate")
     try:
+        await upgrade(owner_url)
         await maintain(pool, SystemClock().now())
     finally:
         await pool.close()

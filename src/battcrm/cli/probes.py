@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from battcrm.infra.embedded import Running, bolt
-from battcrm.kit.errors import BattError
+from battcrm.kit.errors import BattError, wording
 from battcrm.settings import Settings
 
 _START: Final = "run: battcrm up"
@@ -59,7 +59,7 @@ def _source(url: str | None) -> str:
     if url is None:
         return "embedded"
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname or parts.path}" + (f":{parts.port}" if parts.port else "")
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2] or parts.path}"
 
 
 async def _postgres(url: str, source: str, trouble: str) -> list[Check]:
@@ -67,10 +67,12 @@ async def _postgres(url: str, source: str, trouble: str) -> list[Check]:
         return [Check("postgres", False, f"{source}: {trouble}", _START)]
     try:
         connection = await asyncpg.connect(url, timeout=5)
-    except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        return [
-            Check("postgres", False, f"{source}: {error or type(error).__name__}", "correct DATABASE_URL or start it")
-        ]
+        return await _postgres_facts(connection, source)
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        return [Check("postgres", False, f"{source}: {wording(error)}", "correct DATABASE_URL or start it")]
+
+
+async def _postgres_facts(connection: asyncpg.Connection, source: str) -> list[Check]:
     try:
         version = str(await connection.fetchval("SHOW server_version"))
         number = int(await connection.fetchval("SHOW server_version_num"))
@@ -92,8 +94,8 @@ async def _redis(url: str, source: str, trouble: str) -> list[Check]:
         return [Check("redis", False, f"{source}: {trouble}", _START)]
     try:
         version, values = await _redis_facts(url)
-    except (RedisError, OSError, TimeoutError) as error:
-        return [Check("redis", False, f"{source}: {error or type(error).__name__}", "correct REDIS_URL or start it")]
+    except (RedisError, OSError, ValueError) as error:
+        return [Check("redis", False, f"{source}: {wording(error)}", "correct REDIS_URL or start it")]
     numbers = tuple(int(part) for part in version.split(".")[:2])
     return [
         Check(

@@ -52,3 +52,8 @@ class Invalid(BattError):
 
 class OutcomeUnknown(BattError):
     """A request may have taken effect (no answer, or a 5xx after the first byte). Never retried blindly."""
+
+
+def wording(error: BaseException) -> str:
+    """What an exception says for itself; the name of one that says nothing, as time-outs do."""
+    return str(error) or type(error).__name__

@@ -82,8 +82,10 @@ async def backup(place: Place, target: Path, clock: Clock) -> Manifest:
     """Write a backup while the system runs; the database is as of one moment. The file is private and replaced whole.
 
     Media are content-addressed and written before the row that names them, so copying them after the database finds
-    them all. Permanent when a program fails.
+    them all. Invalid where there is no folder for the file, Permanent when a program fails.
     """
+    if not target.parent.is_dir():
+        raise Invalid(f"{target.parent} is no folder", field="file", remedy="make it first, or name another")
     pool = await open_pool(place.owner_url, maximum=1, name="backup")
     try:
         revision: str = await pool.fetchval(_REVISION)

@@ -13,11 +13,12 @@ from redis.asyncio import Redis
 import battcrm.workers.sections  # noqa: F401 - registers every section of a tenant's document
 from battcrm.infra.http import AioHttp
 from battcrm.infra.postgres import UNAVAILABLE, Pool, follow_database_clock, open_pool
+from battcrm.infra.reach import REFUSED, cannot_connect
 from battcrm.infra.redis import open_redis
 from battcrm.infra.wake import Wakeups
 from battcrm.kit.clock import SystemClock
 from battcrm.kit.crypto import Vault
-from battcrm.kit.errors import Invalid, Permanent
+from battcrm.kit.errors import Invalid
 from battcrm.kit.ids import IdFactory
 from battcrm.pipeline.configs import TenantConfigs
 from battcrm.settings import Settings
@@ -125,9 +126,11 @@ async def _patient_pool(url: str, maximum: int, minimum: int, name: str, patienc
     while True:
         try:
             return await open_pool(url, maximum=maximum, minimum=minimum, name=name, keyed=True)
+        except REFUSED as error:
+            raise cannot_connect(error) from error
         except UNAVAILABLE as error:
             if loop.time() >= deadline:
-                raise Permanent(f"cannot connect to PostgreSQL: {error}", code="database") from error
+                raise cannot_connect(error) from error
             log.warning("database.awaited", error=type(error).__name__)
         await asyncio.sleep(0.5)
 
@@ -136,7 +139,7 @@ async def _patient_pool(url: str, maximum: int, minimum: int, name: str, patienc
 async def connect(
     settings: Settings, *, name: str = "battcrm", minimum: int = 1, patience: float = 0.0
 ) -> AsyncIterator[Runtime]:
-    """Open everything and close it again. Permanent when the database cannot be reached for `patience` seconds."""
+    """Open everything and close it again. Invalid when the database refuses us, or is not reached for `patience` seconds."""
     endpoints = await locate(settings)
     clock = SystemClock()
     pool = await _patient_pool(endpoints.database_url, settings.db_pool_max, minimum, name, patience)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
 
+from battcrm.infra.pool import Connection
 from battcrm.infra.postgres import UNAVAILABLE, Pool, open_pool
 from tests.support.waiting import PATIENCE
 
@@ -99,6 +102,56 @@ async def _backend_of(pool: Pool) -> int:
         except UNAVAILABLE:
             continue
         return backend
+
+
+async def test_nobody_is_lent_a_connection_whose_last_use_has_not_ended(pool: Pool) -> None:
+    """Uses end in every way there is, often in the middle of a statement; the next one's answer is always its own."""
+    answered = 0
+
+    async def use(number: int, chance: random.Random) -> None:
+        nonlocal answered
+        for turn in range(25):
+            # What is not suppressed is an InterfaceError: a connection that is still in use.
+            with contextlib.suppress(TimeoutError, asyncio.CancelledError, asyncpg.PostgresError):
+                await _USES[chance.randrange(len(_USES))](pool, chance)
+            mark = 1000 * number + turn
+            assert await pool.fetchval("SELECT $1::int", mark) == mark
+            answered += 1
+
+    async with asyncio.timeout(PATIENCE):
+        await asyncio.gather(*(use(number, random.Random(number)) for number in range(8)))
+    assert answered == 200
+
+
+async def _given_up(pool: Pool, chance: random.Random) -> None:
+    await pool.fetchval("SELECT pg_sleep($1)", 0.01, timeout=chance.random() * 0.02 + 0.001)
+
+
+async def _cancelled(pool: Pool, chance: random.Random) -> None:
+    running = asyncio.ensure_future(pool.fetchval("SELECT pg_sleep($1)", 0.01))
+    await asyncio.sleep(chance.random() * 0.015)
+    running.cancel()
+    await running
+
+
+async def _failed_in_a_transaction(pool: Pool, chance: random.Random) -> None:
+    async with pool.acquire() as connection, connection.transaction():
+        await _brief(connection, chance)
+        await connection.fetchval("SELECT 1 / $1::int", chance.randrange(2))
+
+
+async def _failure_kept_inside(pool: Pool, chance: random.Random) -> None:
+    """The pool is told of no error, though the statement was given up."""
+    async with pool.acquire() as connection:
+        with contextlib.suppress(TimeoutError):
+            await _brief(connection, chance)
+
+
+async def _brief(connection: Connection, chance: random.Random) -> None:
+    await connection.fetchval("SELECT pg_sleep($1)", 0.005, timeout=chance.random() * 0.01 + 0.001)
+
+
+_USES = (_given_up, _cancelled, _failed_in_a_transaction, _failure_kept_inside)
 
 
 async def test_a_closed_pool_lends_nothing(pg_url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -90,6 +91,17 @@ def test_doctor_names_each_fault_and_its_remedy(tmp_path: Path) -> None:
     assert failed.keys() >= {"secret_keys", "postgres", "redis", "graph"}
     assert all(check["remedy"] for check in failed.values())
     assert "hidden" not in done.stdout
+
+
+@pytest.mark.parametrize("command", ["migrate", "operator list"])
+def test_a_database_that_is_away_is_named_with_a_remedy(tmp_path: Path, command: str) -> None:
+    key = base64.b64encode(bytes(32)).decode()
+    url = "postgresql://u:hidden@127.0.0.1:1/x"
+    done = battcrm(tmp_path, *command.split(), DATABASE_URL=url, BATTCRM_SECRET_KEYS=key)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert "error: cannot connect to PostgreSQL: " in done.stderr
+    assert "field: DATABASE_URL\nremedy: " in done.stderr
+    assert "hidden" not in done.stderr
 
 
 def test_doctor_with_a_wrong_configuration(tmp_path: Path) -> None:

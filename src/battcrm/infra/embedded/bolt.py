@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Mapping
 from typing import Final
 
-from battcrm.kit.errors import AuthExpired, Transient
+from battcrm.kit.errors import AuthExpired, Transient, wording
 
 _MAGIC: Final = b"\x60\x60\xb0\x17"
 _VERSIONS: Final = bytes((0, 3, 4, 5)) + bytes(12)  # 5.4 and the three minor versions below it
@@ -45,7 +45,7 @@ async def ask_version(
                 with contextlib.suppress(OSError):
                     await writer.wait_closed()
     except (OSError, EOFError, TimeoutError) as error:
-        raise Transient(f"no answer over Bolt: {error or type(error).__name__}", code="embedded.graph") from error
+        raise Transient(f"no answer over Bolt: {wording(error)}", code="embedded.graph") from error
 
 
 async def _converse(

@@ -17,7 +17,7 @@ from battcrm.infra.embedded import identity, locate, process
 from battcrm.infra.embedded.home import Credentials, Home, write_private
 from battcrm.infra.embedded.process import LOOPBACK
 from battcrm.infra.embedded.server import Launch, Progress
-from battcrm.kit.errors import AuthExpired, Permanent, Transient
+from battcrm.kit.errors import AuthExpired, Permanent, Transient, wording
 
 DATABASE: Final = "battcrm"
 OWNER, WORKER, API = "battcrm_owner", "battcrm_worker", "battcrm_api"
@@ -186,7 +186,7 @@ class Postgres:
         except asyncpg.InvalidPasswordError as error:
             raise AuthExpired("PostgreSQL refuses the password of this home", code="embedded.postgres.auth") from error
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InternalClientError) as error:
-            raise Transient(f"PostgreSQL does not answer: {error}", code="embedded.postgres") from error
+            raise Transient(f"PostgreSQL does not answer: {wording(error)}", code="embedded.postgres") from error
 
 
 def _wal_compression(way: identity.RunAs) -> str:

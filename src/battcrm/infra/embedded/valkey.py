@@ -16,7 +16,7 @@ from battcrm.infra.embedded import locate
 from battcrm.infra.embedded.home import Credentials, Home, write_private
 from battcrm.infra.embedded.process import LOOPBACK
 from battcrm.infra.embedded.server import Launch, Progress
-from battcrm.kit.errors import AuthExpired, Transient
+from battcrm.kit.errors import AuthExpired, Transient, wording
 
 _CONFIGURATION: Final = """\
 # Written at every start; changes are lost.
@@ -80,7 +80,7 @@ class Valkey:
         except AuthenticationError as error:
             raise AuthExpired("Valkey refuses the password of this home", code="embedded.redis.auth") from error
         except (RedisError, OSError) as error:
-            raise Transient(f"Valkey does not answer: {error}", code="embedded.redis") from error
+            raise Transient(f"Valkey does not answer: {wording(error)}", code="embedded.redis") from error
         finally:
             await client.aclose()
         return str(info.get("valkey_version") or info["redis_version"])
