@@ -19,6 +19,7 @@ from battcrm.extraction.opinion.opinion import Opinion, read_opinion
 from battcrm.extraction.rules.line import Line, build
 from battcrm.extraction.rules.match import Hit, class_of, scan
 from battcrm.extraction.signals import read_signals
+from battcrm.extraction.tools.bystanders import told_of_the_past
 from battcrm.extraction.tools.model import DeviceMention, find_devices
 from battcrm.extraction.tools.parts import part_fact
 from battcrm.extraction.tools.repair import Repairs, find_repairs, repair_facts, standing
@@ -74,6 +75,7 @@ class RuleReader:
         books = _books(scan(marked.words, marked.tags, late=True))
         signals = read_signals(texts, marked, books["signal"], translit=translit)
         opinion = _opinion(line, signals, known)
+        repairs, books = _of_today(marked, repairs, books)
         found = _hypotheses(marked, repairs, books, signals, known, opinion)
         meant = [device for device, _ in found if not device.passed]
         hypotheses = tuple(hypothesis for device, hypothesis in found if not device.passed)
@@ -125,6 +127,18 @@ def _books(hits: Sequence[Hit]) -> defaultdict[str, list[Hit]]:
     for hit in hits:
         raw[hit.rule.book].append(hit)
     return defaultdict(list, {book: standing(found, loose_cover=book != "type") for book, found in raw.items()})
+
+
+def _of_today(
+    line: Line, repairs: Repairs, books: defaultdict[str, list[Hit]]
+) -> tuple[Repairs, defaultdict[str, list[Hit]]]:
+    """The hits without those of sentences about a device had before, where something else is said beside them."""
+    past = told_of_the_past(line)
+    present = [hit for hit in repairs.hits if hit.first not in past]
+    if not past or not present:
+        return repairs, books
+    kept = {book: [hit for hit in hits if hit.first not in past] for book, hits in books.items()}
+    return repairs._replace(hits=present), defaultdict(list, kept)
 
 
 def _opinion(line: Line, signals: Signals, known: Hypothesis | None) -> Opinion | None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from battcrm.extraction.rules.line import Line
 from battcrm.extraction.rules.match import CLAUSE, MESSAGE, SENTENCE, Hit, Word, class_of, sentence
+from battcrm.extraction.tools.bystanders import bystanders
 from battcrm.extraction.tools.model import DeviceMention
 from battcrm.models.facts import Candidate, Fact
 
@@ -29,7 +30,7 @@ _CLASS_NOUNS: Final = {
     "телефон": "phone", "смартфон": "phone", "планшет": "tablet", "ноут": "laptop", "час": "watch", "наушник": "headphones",
     "приставк": "console", "самокат": "scooter", "пылесос": "vacuum", "телевизор": "tv", "телик": "tv",
 }  # fmt: skip
-_BOTH: Final = frozenset({"оба", "обе", "обоих", "обеих", "обоими"})
+_BOTH: Final = frozenset({"оба", "обе", "обоих", "обеих", "обоими", "обоим", "обеим"})
 _POINTERS: Final = frozenset({"на", "для", "от", "у", "к", "в"})
 
 
@@ -60,6 +61,9 @@ def devices_of(line: Line, repairs: Sequence[Hit], wishes: Sequence[Hit]) -> lis
         return [only]
     for hit in repairs:
         _owner(hit, devices, line).repairs.append(hit)
+    devices = _without_bystanders(line, devices)
+    if len(devices) == 1:
+        return devices
     groups = _listed(line, devices)
     broken = [hit for hit in wishes if hit.rule.kind == "tell" and hit.rule.value == "repair"]
     for group in groups:
@@ -85,6 +89,17 @@ def _distinct(line: Line) -> list[Device]:
             devices.append(known)
         _absorb(known, mention, place)
     return devices
+
+
+def _without_bystanders(line: Line, devices: list[Device]) -> list[Device]:
+    """The devices without those named beside them; what was said of a bystander alone goes to the last one meant."""
+    aside = bystanders(line)
+    meant = [device for device in devices if not aside.issuperset(device.places)]
+    if not meant or len(meant) == len(devices):
+        return devices
+    if not any(device.repairs for device in meant):
+        meant[-1].repairs = [hit for device in devices for hit in device.repairs]
+    return meant
 
 
 def _slip_after(line: Line) -> int:
@@ -249,6 +264,8 @@ def _meant(
     if repairs and not any(word.norm in _BOTH for word in line.words):
         return [device for device in devices if device.repairs or device in also]
     if repairs:
+        if any(_of_both(line, hit) for hit in repairs):
+            _share(devices)
         return devices
     group = groups[-1]
     asks = [hit for hit in wishes if hit.rule.kind == "ask"]
@@ -257,6 +274,14 @@ def _meant(
         ahead = [g for g in groups if g[0].places[0] <= last + 4]
         group = ahead[-1] if ahead else group
     return [device for device in devices if device in group or device in also]
+
+
+def _of_both(line: Line, hit: Hit) -> bool:
+    """Whether a fault is said of both devices ("у обоих разбиты экраны")."""
+    at = hit.first
+    while at > 0 and line.words[at].before < CLAUSE and line.words[at].norm not in _BOTH:
+        at -= 1
+    return line.words[at].norm in _BOTH
 
 
 def _also_broken(line: Line, device: Device, devices: Sequence[Device], broken: Sequence[Hit]) -> bool:

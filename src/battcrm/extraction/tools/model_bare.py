@@ -11,6 +11,7 @@ from battcrm.extraction.gazetteer.neutral import is_neutral
 from battcrm.extraction.gazetteer.scan import Match, line_of, match_at
 from battcrm.extraction.normalise_numbers import MODEL_NOUNS
 from battcrm.extraction.tools import model_words as words
+from battcrm.extraction.tools.model_echo import echoes, is_told
 from battcrm.extraction.tools.model_found import BARE, CONTEXT, DOMINANT, Found, candidates, settle, with_five_g
 from battcrm.extraction.tools.model_numbers import by_number
 
@@ -121,6 +122,8 @@ def bare_at(
         return None
     if _after_stranger(cells, start) or words.is_fault_code(cells, start):
         return None
+    if context.weak and cell.kind == "number":
+        return None
     match = match_at(catalogue, cells, start, "")
     if match is None or not _is_name(cells, match):
         return _lone_number(catalogue, cells, start, device_class)
@@ -210,9 +213,9 @@ def _in_scope(
     match = _longest(catalogue, cells, start, context)
     if match is None:
         return None
-    if context.weak and (match.blocked or cells[start].kind != "code"):
+    if context.weak and not echoes(cells, match):
         return None
-    numeric = match.end == start + 1 and cells[start].kind == "number"
+    numeric = match.end == start + 1 and cells[start].kind == "number" and not context.weak
     if numeric and not (_is_listed(cells, start) if listed else _numeric_answer(cells, start)):
         return None
     worded = not numeric and cells[start].kind == "word" and not _is_name(cells, match)
@@ -244,6 +247,8 @@ def _numeric_answer(cells: Sequence[Cell], start: int) -> bool:
     """Whether a lone number can only be the model: the whole answer, or led by "на", "это", "не 12 а"."""
     if words.counts_something(cells, start) or cells[start].norm in _SMALL:
         return False
+    if is_told(cells, start) and (words.is_owned(cells, start) or not words.is_time_or_age(cells, start)):
+        return True
     others = [cell for at, cell in enumerate(cells) if at != start and cell.kind in ("word", "number", "code")]
     if all(cell.norm in _ANSWER_WORDS or cell.kind != "word" for cell in others):
         return len(others) == 0 or not words.is_time_or_age(cells, start)

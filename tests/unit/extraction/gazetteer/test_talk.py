@@ -142,3 +142,29 @@ def test_a_plain_one_is_denied_like_any_other() -> None:
     for text in ("galaxy tab s6 lite, не обычный s6, экран", "galaxy a52s, не просто a52, экран"):
         named, denied = devices(text)
         assert (named.negated, denied.negated) == (False, True), text
+
+
+def test_a_number_told_as_a_device_goes_on_from_the_maker_before() -> None:
+    for text, models in (
+        ("у меня айфон 13, и у жены 12", ["iPhone 13", "iPhone 12"]),
+        ("был айфон 8, теперь 11", ["iPhone 8", "iPhone 11"]),
+        ("у брата айфон 12 живет, а мой 13 про сел", ["iPhone 12", "iPhone 13 Pro"]),
+        ("экран на айфон 13? Нет, на 12.", ["iPhone 13", "iPhone 12"]),
+        ("редми нот 12, точнее сказать 12 про плюс", ["Redmi Note 12", "Redmi Note 12 Pro+"]),
+        ("дисплей от редми ноут 10s на ноут 10", ["Redmi Note 10S", "Redmi Note 10"]),
+    ):
+        assert [model for _, model in facts(text)] == models, text
+
+
+def test_times_counts_and_ages_go_on_from_no_device() -> None:
+    for text in (
+        "айфон 12 экран, запишите на 13",
+        "айфон 12 экран, можно подойти на 14?",
+        "айфон 12 экран, это мой 5 телефон",
+        "айфон 12 у сына, сыну 11",
+        "айфон 12 экран, на 13 ноября",
+        "айфон 12, на 15 минут хватает",
+        "айфон 12, телефон 8 900 000-00-00",
+        "айфон 12 экран, не путать с 12 про",
+    ):
+        assert facts(text) == [("Apple", "iPhone 12")], text
