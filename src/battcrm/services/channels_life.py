@@ -11,7 +11,7 @@ from uuid import UUID
 from battcrm.infra.postgres import Pool
 from battcrm.infra.redact import redact
 from battcrm.kit.clock import Clock
-from battcrm.kit.errors import AuthExpired, BattError, Invalid, Permanent
+from battcrm.kit.errors import AuthExpired, BattError, Invalid, Permanent, Transient
 from battcrm.services.channels import Channels
 from battcrm.services.channels_sql import DUE_NOW, RENEW, SETTINGS, STATE, WIPE
 from battcrm.services.channels_view import ChannelBook, ChannelView
@@ -210,6 +210,13 @@ class ChannelLife:
         draft = Connected(account, "", "", "active", None)
         try:
             return await manifest.sender(account, self._probe.http(draft)).check()
+        except Transient as error:
+            if error.code != "unreachable":
+                raise
+            way = "check this machine's network, or give --setting proxy=… or base_url=…"
+            raise Transient(
+                f"{manifest.title} cannot be reached ({redact(error.text)}): {way}", code=error.code
+            ) from None
         except (Permanent, Invalid) as error:
             if account.account_ref:
                 raise

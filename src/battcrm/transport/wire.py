@@ -18,6 +18,7 @@ from battcrm.kit.text import loads
 MAX_KEY: Final = 240
 _MAX_INT: Final = 2**63 - 1
 _MAX_SECONDS: Final = 253_402_300_799  # the last second of year 9999
+RUSSIAN_PHONE: Final = re.compile(r"(?<![\d+])(?:\+?7|8)[\s\-(]{0,3}\d{3}[\s\-)]{0,3}\d{3}(?:[\s\-]?\d{2}){2}(?!\d)")
 _PHONE_PUNCTUATION: Final = re.compile(r"[\s()\-.\u00a0]")
 
 
@@ -119,3 +120,9 @@ def e164(value: Any) -> str | None:
     elif not bare.startswith("+") and len(digits) == 10 and digits[0] == "9":
         digits = "7" + digits
     return "+" + digits
+
+
+def phone_in(words: str) -> str | None:
+    """The first Russian phone of a text as +7…; None without one."""
+    found = RUSSIAN_PHONE.search(words)
+    return e164(found.group()) if found else None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from battcrm.transport.avito.contacts import forbidden_in, phone_in, without_contacts
+from battcrm.transport.avito.contacts import forbidden_in, without_contacts
+from battcrm.transport.wire import phone_in
 
 
 @pytest.mark.parametrize(

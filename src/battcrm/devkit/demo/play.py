@@ -134,28 +134,28 @@ class Player:
 
 def judge(expect: Expect, turns: Sequence[Explanation], replies: Sequence[Reply], appeals: Sequence[Any]) -> list[str]:
     """What differs from what was expected, in words."""
-    wrong: list[str] = []
     decisions = [d for turn in turns for d in turn.decisions]
-    made = [f"{d.action}/{d.reason}" for d in decisions]
-    if expect.decisions is not None and list(expect.decisions) != made:
-        wrong.append(f"решения {made}, ожидались {list(expect.decisions)}")
-    if expect.turns is not None and expect.turns != len(turns):
-        wrong.append(f"ходов {len(turns)}, ожидалось {expect.turns}")
-    if expect.route is not None and expect.route not in [d.routing.get("reason") for d in decisions]:
-        wrong.append(f"маршрут {[d.routing.get('reason') for d in decisions]}, ожидался {expect.route}")
-    wrong += _facts(expect, decisions)
-    if expect.replies != len(replies):
-        wrong.append(f"ответов {len(replies)}, ожидалось {expect.replies}")
-    text = "\n".join(reply.text for reply in replies)
+    decided = None if expect.decisions is None else list(expect.decisions)
+    routes = [d.routing.get("reason") for d in decisions]
+    counted = (
+        ("решения", decided, [f"{d.action}/{d.reason}" for d in decisions]),
+        ("ходов", expect.turns, len(turns)),
+        ("ответов", expect.replies, len(replies)),
+        ("обращений", expect.appeals, len(appeals)),
+        ("стадия", expect.status, appeals[-1]["status"] if appeals else None),
+    )
+    wrong = [f"{what} {got} вместо {wanted}" for what, wanted, got in counted if wanted is not None and wanted != got]
+    if expect.route is not None and expect.route not in routes:
+        wrong.append(f"маршрут {routes} вместо {expect.route}")
+    return wrong + _facts(expect, decisions) + _said(expect, replies)
+
+
+def _said(expect: Expect, replies: Sequence[Reply]) -> list[str]:
+    text = "\n".join(reply.text for reply in replies).lower()
     titles = [title for reply in replies for title in reply.buttons]
-    wrong += [f"в ответе нет «{piece}»" for piece in expect.reply if piece.lower() not in text.lower()]
-    wrong += [f"в ответе лишнее «{piece}»" for piece in expect.without if piece.lower() in text.lower()]
-    wrong += [f"нет кнопки «{title}»: {titles}" for title in expect.buttons if title not in titles]
-    if expect.appeals is not None and expect.appeals != len(appeals):
-        wrong.append(f"обращений {len(appeals)}, ожидалось {expect.appeals}")
-    if expect.status is not None and (not appeals or appeals[-1]["status"] != expect.status):
-        wrong.append(f"стадия {appeals[-1]['status'] if appeals else None}, ожидалась {expect.status}")
-    return wrong
+    wrong = [f"в ответе нет «{piece}»" for piece in expect.reply if piece.lower() not in text]
+    wrong += [f"в ответе лишнее «{piece}»" for piece in expect.without if piece.lower() in text]
+    return wrong + [f"нет кнопки «{title}»: {titles}" for title in expect.buttons if title not in titles]
 
 
 def _facts(expect: Expect, decisions: Sequence[Decided]) -> list[str]:

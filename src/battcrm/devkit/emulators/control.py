@@ -57,22 +57,34 @@ async def _body(request: web.Request) -> dict[str, Any]:
 
 
 def run(kind: str, make: Callable[..., Emulator], acts: Sequence[str]) -> None:
-    """Serve until SIGINT or SIGTERM; the first line of standard output is the address."""
-    parser = argparse.ArgumentParser(prog=f"python -m battcrm.devkit.emulators.{kind}")
-    parser.add_argument("--port", type=int, default=0, help="0 = any free port")
+    """The command line of a platform's emulator: whoever writes to it is known to it."""
+    parser = parser_of(kind)
     parser.add_argument("--time-factor", type=float, default=1.0, help="scales pauses between delivery attempts")
     options = parser.parse_args()
-    main = _serve(make, acts, options.port, options.time_factor)
+    serve(
+        lambda: make(port=options.port, open_registration=True, open_chats=True, time_factor=options.time_factor), acts
+    )
+
+
+def parser_of(kind: str) -> argparse.ArgumentParser:
+    """What all emulators take."""
+    parser = argparse.ArgumentParser(prog=f"python -m battcrm.devkit.emulators.{kind}")
+    parser.add_argument("--port", type=int, default=0, help="0 = any free port")
+    return parser
+
+
+def serve(make: Callable[[], Emulator], acts: Sequence[str]) -> None:
+    """Serve until SIGINT or SIGTERM; the first line of standard output is the address."""
     try:
         import uvloop
     except ImportError:
-        asyncio.run(main)
+        asyncio.run(_serve(make, acts))
     else:
-        uvloop.run(main)
+        uvloop.run(_serve(make, acts))
 
 
-async def _serve(make: Callable[..., Emulator], acts: Sequence[str], port: int, time_factor: float) -> None:
-    emulator = make(port=port, open_registration=True, open_chats=True, time_factor=time_factor)
+async def _serve(make: Callable[[], Emulator], acts: Sequence[str]) -> None:
+    emulator = make()
     add_control(emulator, acts)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

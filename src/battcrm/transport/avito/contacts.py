@@ -1,13 +1,12 @@
-"""Phones and links inside a text: read from customers, refused to ourselves (Avito's moderation hides such messages)."""
+"""Phones and links inside a text of ours: Avito's moderation hides such messages."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-from battcrm.transport.wire import e164
+from battcrm.transport.wire import RUSSIAN_PHONE
 
-_PHONE: Final = re.compile(r"(?<![\d+])(?:\+?7|8)[\s\-(]{0,3}\d{3}[\s\-)]{0,3}\d{3}(?:[\s\-]?\d{2}){2}(?!\d)")
 _ABROAD: Final = re.compile(r"(?<![\w+])\+\d(?:[\s\-()]{0,2}\d){9,13}(?!\d)")
 _BARE: Final = re.compile(r"(?<![\d+\-])\(?9\d{2}\)?[\s\-]?\d{3}[\s\-]?\d{2}[\s\-]?\d{2}(?![\d\-])")
 _HOST: Final = re.compile(
@@ -26,15 +25,9 @@ _MAIL: Final = re.compile(r"[\w.+\-]+@[\w\-]+(?:\.[\w\-]+)+")
 _OWN: Final = ("avito.ru",)
 
 
-def phone_in(text: str) -> str | None:
-    """The first Russian phone of a text as +7…; None without one."""
-    found = _PHONE.search(text)
-    return e164(found.group()) if found else None
-
-
 def forbidden_in(text: str) -> str | None:
     """Why Avito would hide this text: `phone`, `link`, `mail` or `nick`; None if it may go. Links to Avito may."""
-    if any(pattern.search(text) for pattern in (_PHONE, _ABROAD, _BARE)):
+    if any(pattern.search(text) for pattern in (RUSSIAN_PHONE, _ABROAD, _BARE)):
         return "phone"
     if any(not _is_own(match["url"] or match["bare"]) for match in _HOST.finditer(text)):
         return "link"
@@ -56,7 +49,7 @@ def without_contacts(text: str) -> str:
 
     text = _MAIL.sub(ours, text)
     text = _ADDRESS.sub(link, text)
-    for pattern in (_PHONE, _ABROAD, _BARE):
+    for pattern in (RUSSIAN_PHONE, _ABROAD, _BARE):
         text = pattern.sub(phone, text)
     return _NICK.sub(ours, text)
 

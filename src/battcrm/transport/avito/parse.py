@@ -19,9 +19,8 @@ from battcrm.models.unified import (
     UnifiedMessage,
 )
 from battcrm.transport.avito import content
-from battcrm.transport.avito.contacts import phone_in
 from battcrm.transport.base import ChannelAccount
-from battcrm.transport.wire import decode_object, dedup_key, digest, ident, moment, obj, objects, text
+from battcrm.transport.wire import decode_object, dedup_key, digest, ident, moment, obj, objects, phone_in, text
 
 CHANNEL: Final = "avito"
 ABOUT_AD: Final = "u2i"

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import parse_qsl
 from uuid import UUID
 
 from battcrm.kit.errors import Invalid
-from battcrm.kit.text import dumps, loads
+from battcrm.kit.text import dumps
 from battcrm.models.unified import (
     Button,
     Content,
     Conversation,
     Direction,
-    Forwarded,
     Kind,
     ReplyTo,
     Sender,
@@ -25,15 +22,27 @@ from battcrm.models.unified import (
     UnifiedMessage,
 )
 from battcrm.transport.base import ChannelAccount
-from battcrm.transport.vk.attachments import forwarded_by, of_message, ordered, poll_of
-from battcrm.transport.wire import decode_object, dedup_key, digest, e164, ident, moment, obj, objects, text, whole
+from battcrm.transport.vk import content as read
+from battcrm.transport.vk.attachments import of_message, ordered, poll_of
+from battcrm.transport.wire import (
+    decode_object,
+    dedup_key,
+    digest,
+    e164,
+    ident,
+    moment,
+    obj,
+    objects,
+    phone_in,
+    text,
+    whole,
+)
 
 CHANNEL: Final = "vk"
 GROUP_CHAT_BASE: Final = 2_000_000_000
 _LOCALES: Final = {0: "ru", 1: "uk", 2: "be", 3: "en"}
 # VK numbers its reactions; others are shown by number.
 _REACTIONS: Final = dict(enumerate("❤🔥😂👍💩❓😭😡👎👌😃🤔🙏😘😍🎉", 1))
-_PHONE: Final = re.compile(r"(?<![\d+])(?:\+?7|8)[\s\-(]{0,3}\d{3}[\s\-)]{0,3}\d{3}(?:[\s\-]?\d{2}){2}(?!\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +135,9 @@ def _message(event: _Event) -> UnifiedMessage:
     number, seq = ident(item.get("id")), ident(item.get("conversation_message_id"))
     ours = author == f"-{event.group}" or event.type == "message_reply" or item.get("out") == 1
     body = text(item.get("text")) or poll_of(item)
-    payload = _payload(_given(item.get("payload")))
+    payload = read.said_by_button(item.get("payload"))
     content = Content(number, seq, body, attachments=of_message(item), truncated=item.get("is_cropped") is True)
-    quoted, forwarded = _reply_to(item, event.group), _forwarded(item)
+    quoted, forwarded = read.reply_to(item, event.group), read.forwarded(item)
     service = bool(obj(item.get("action")))
     empty = not (body or content.attachments or payload or content.truncated or quoted or forwarded)
     revision = _revision(item, event) if event.type == "message_edit" else None
@@ -146,8 +155,8 @@ def _message(event: _Event) -> UnifiedMessage:
         reply_to=quoted,
         forwarded=forwarded,
         button=Button(payload=payload, title=body) if payload and not ours else None,
-        source=_source(item),
-        status=_echo_of(item, number) if ours else None,
+        source=read.source(item),
+        status=read.echo_of(item, number) if ours else None,
     )
 
 
@@ -168,108 +177,25 @@ def _kind(event: _Event, item: dict[str, Any], *, ours: bool, unreadable: bool) 
         return Kind.EDIT
     if unreadable:
         return Kind.UNSUPPORTED
-    if _is_call(item):
+    if read.is_call(item):
         return Kind.CALL
     payload = item.get("payload")
     if ours or not payload:
         return Kind.MESSAGE
-    return Kind.START if obj(_decoded(payload)).get("command") == "start" else Kind.BUTTON
-
-
-def _is_call(item: dict[str, Any]) -> bool:
-    """A call leaves a message with nothing else in it."""
-    kinds = [text(part.get("type")) for part in objects(item.get("attachments"))]
-    return kinds == ["call"] and not text(item.get("text"))
-
-
-def _decoded(payload: Any) -> Any:
-    if not isinstance(payload, str):
-        return payload
-    try:
-        return loads(payload)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _given(payload: Any) -> Any:
-    """An application that cannot show a callback button sends its press as a message, our payload inside VK's own."""
-    wrapped = obj(_decoded(payload))
-    return wrapped.get("payload") if wrapped.get("command") == "not_supported_button" else payload
-
-
-def _payload(value: Any) -> str | None:
-    """The payload we gave the button. VK wants JSON, so the sender wraps plain text as {"p": text}; undone here."""
-    if value is None or value in ("", {}, []):
-        return None
-    decoded = obj(_decoded(value))
-    if len(decoded) == 1 and isinstance(decoded.get("p"), str):
-        return text(decoded["p"])
-    if isinstance(value, str):
-        return value
-    try:
-        return dumps(value).decode()
-    except TypeError:  # nested deeper than JSON can be written
-        return None
-
-
-def _echo_of(item: dict[str, Any], number: str | None) -> Status | None:
-    """Which of our sends this is the echo of (vk/send.py); None for what a human wrote elsewhere."""
-    reference = text(obj(_decoded(item.get("payload"))).get("ref")) or ident(item.get("random_id"))
-    return Status(message_id=number, state="sent", client_ref=reference) if reference else None
+    return Kind.START if read.is_start(payload) else Kind.BUTTON
 
 
 def _sender(item: dict[str, Any], event: _Event, *, ours: bool, body: str | None) -> Sender:
     author = ident(item.get("from_id"))
-    found = _PHONE.search(body) if body and not ours else None
     language = whole(obj(event.object.get("client_info")).get("lang_id"))
     return Sender(
         id=author,
-        phone=e164(found.group()) if found else None,
+        phone=phone_in(body) if body and not ours else None,
         locale=_LOCALES.get(language) if language is not None else None,
         is_bot=bool(author and author.startswith("-")) and not ours,
         is_us=ours,
         agent_ref=ident(item.get("admin_author_id")),
     )
-
-
-def _reply_to(item: dict[str, Any], group: str) -> ReplyTo | None:
-    quoted = obj(item.get("reply_message"))
-    if not quoted:
-        return None
-    author = ident(quoted.get("from_id"))
-    return ReplyTo(
-        id=ident(quoted.get("id")),
-        seq=ident(quoted.get("conversation_message_id")),
-        text=text(quoted.get("text")),
-        from_us=author == f"-{group}" if author else None,
-    )
-
-
-def _forwarded(item: dict[str, Any]) -> Forwarded | None:
-    parts = forwarded_by(item)
-    if not parts:
-        return None
-    words = "\n".join(words for part in parts if (words := text(part.get("text"))))
-    return Forwarded(
-        from_=ident(parts[0].get("from_id")),
-        id=ident(parts[0].get("id")) or ident(parts[0].get("conversation_message_id")),
-        text=words or None,
-    )
-
-
-def _source(item: dict[str, Any]) -> Source | None:
-    ref, origin = text(item.get("ref")), text(item.get("ref_source"))
-    if ref is None and origin is None:
-        return None
-    utm = {key: value for key, value in _pairs(ref) if key.startswith("utm_")}
-    return Source(ref=ref, ref_source=origin, utm=utm)
-
-
-def _pairs(ref: str | None) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(ref or "", max_num_fields=20)
-    except ValueError:
-        return []
 
 
 def _pressed(event: _Event) -> UnifiedMessage:
@@ -286,7 +212,7 @@ def _pressed(event: _Event) -> UnifiedMessage:
         dedup_key(peer, seq, "button", press or event.event_id),
         Kind.BUTTON,
         sender=Sender(id=user),
-        button=Button(payload=_payload(item.get("payload")), source_message_id=seq, ack_ref=answer_to),
+        button=Button(payload=read.unwrapped(item.get("payload")), source_message_id=seq, ack_ref=answer_to),
     )
 
 

@@ -10,8 +10,8 @@ import pytest
 from aiohttp import web
 
 from battcrm.devkit.emulators.base import Fault
+from battcrm.devkit.emulators.control import add_control
 from battcrm.devkit.emulators.telegram import TelegramEmulator
-from battcrm.devkit.emulators.telegram.control import add_control
 from battcrm.infra.http import AioHttp
 
 TOKEN = "7012345678:AAHdemoDemoDemoDemoDemoDemoDemoDemo0"
@@ -51,7 +51,7 @@ async def hook() -> AsyncIterator[Hook]:
 @pytest.fixture
 async def emulator() -> AsyncIterator[TelegramEmulator]:
     made = TelegramEmulator(time_factor=0.01)
-    add_control(made)
+    add_control(made, ("user_says",))
     async with made:
         made.add_bot(TOKEN)
         yield made

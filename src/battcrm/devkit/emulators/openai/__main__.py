@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import re
-import signal
-import sys
 
-from battcrm.devkit.emulators.control import add_control
+from battcrm.devkit.emulators.control import parser_of, serve
 from battcrm.devkit.emulators.openai.server import OpenAiEmulator
 
 
@@ -22,33 +19,13 @@ def _range(text: str) -> tuple[float, float]:
     return low, high
 
 
-async def _serve(port: int, latency_ms: tuple[float, float], seed: int) -> None:
-    emulator = OpenAiEmulator(port=port, latency_ms=latency_ms, seed=seed)
-    add_control(emulator, ("set_latency",))
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    async with emulator:
-        sys.stdout.write(f"{emulator.url}\n")
-        sys.stdout.flush()
-        await stop.wait()
-
-
 def main() -> None:
-    """Serve until SIGINT or SIGTERM; the first line of standard output is the address (without /v1)."""
-    parser = argparse.ArgumentParser(prog="python -m battcrm.devkit.emulators.openai")
-    parser.add_argument("--port", type=int, default=0, help="0 = any free port")
+    """Serve; the address on standard output is without /v1."""
+    parser = parser_of("openai")
     parser.add_argument("--latency-ms", type=_range, default=(500.0, 1500.0), help="LOW-HIGH, uniform; 0 = at once")
     parser.add_argument("--seed", type=int, default=0, help="other latencies for the same texts")
     options = parser.parse_args()
-    served = _serve(options.port, options.latency_ms, options.seed)
-    try:
-        import uvloop
-    except ImportError:
-        asyncio.run(served)
-    else:
-        uvloop.run(served)
+    serve(lambda: OpenAiEmulator(port=options.port, latency_ms=options.latency_ms, seed=options.seed), ("set_latency",))
 
 
 if __name__ == "__main__":
