@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from battcrm.cli.tables import table_with_id
 from battcrm.kit.errors import Invalid
 from battcrm.kit.text import loads
 from battcrm.services.channels import Channels
@@ -111,7 +112,7 @@ def list_(tenant: Tenant = "", as_json: AsJson = False) -> None:
     if as_json:
         _json([_document(desk, view) for view in views])
         return
-    table = Table("kind", "account", "title", "state", "health", "waiting", "id")
+    table = table_with_id("kind", "account", "title", "state", "health", "waiting", "id")
     for view in views:
         health = state_name(view.health.get("state", "unknown"), desk.tenant.locale)
         state = state_name(view.state, desk.tenant.locale)

@@ -13,8 +13,8 @@ from uuid import UUID
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
+from battcrm.cli.tables import table_with_id
 from battcrm.kit.errors import BattError, Invalid
 from battcrm.services.dead import DeadLetter, DeadLetters, find_tenant
 from battcrm.settings import load_settings
@@ -184,7 +184,7 @@ def _payload(letter: DeadLetter) -> dict[str, str]:
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
-    table = Table("id", "source", "created", "bytes", "settled", "reason")
+    table = table_with_id("id", "source", "created", "bytes", "settled", "reason")
     for row in rows:
         created = row["created_at"][:19]
         table.add_row(row["id"], row["source"], created, str(row["bytes"]), row["settled_as"] or "", row["reason"])

@@ -26,8 +26,10 @@ from battcrm.cli.operator_desk import (
     seconds_of,
     show_rows,
 )
+from battcrm.kit.errors import Invalid
 from battcrm.models.situation import AppealStatus
 from battcrm.pipeline.control import FOREVER
+from battcrm.response.labels import label
 from battcrm.services.explain_labels import field_name, name_of, value_name
 from battcrm.services.operator import CLOSE_AS
 from battcrm.services.operator_views import Line, Thread, Waiting
@@ -140,13 +142,14 @@ def return_(number: Number, tenant: Tenant = "", as_json: AsJson = False) -> Non
 @app.command()
 def close(
     number: Number,
-    outcome: Annotated[AppealStatus, typer.Option("--as", help="done, lost or spam.")],
+    as_: Annotated[str, typer.Option("--as", help="done, lost or spam.")],
     tenant: Tenant = "",
     as_json: AsJson = False,
 ) -> None:
     """End the appeal."""
-    if outcome not in CLOSE_AS:
-        raise typer.BadParameter("use done, lost or spam", param_hint="--as")
+    if as_ not in CLOSE_AS:
+        raise Invalid(f"an appeal cannot be closed as {as_!r}", field="as", remedy="done, lost or spam")
+    outcome = AppealStatus(as_)
 
     async def work(desk: Desk) -> None:
         await desk.operators.close(desk.tenant.tenant_id, number, outcome)
@@ -164,14 +167,14 @@ def _waiting_table(desk: Desk, rows: Sequence[Waiting]) -> Table:
         last = f"[dim]{name_of('author', row.last_author, 'ru')}:[/] {escape(_short(row.last_text))}"
         reason = name_of("reason", row.reason, "ru") if row.reason else "оператор взял сам"
         name = f"{escape(row.client or '—')} [dim]{row.channel}[/]"
-        table.add_row(str(row.number), wait, name, escape(row.device or "—"), reason, last)
+        table.add_row(str(row.number), wait, name, escape(_device(row.device)), reason, last)
     return table
 
 
 def _thread_panel(desk: Desk, thread: Thread) -> Panel:
     facts = Table(box=None, show_header=False, pad_edge=False)
     for name, fact in thread.facts:
-        sure = f"{fact.confidence:.0%}, {fact.method.value}"
+        sure = f"{fact.confidence:.0%}, {name_of('method', fact.method.value, 'ru')}"
         facts.add_row(field_name(name, "ru"), escape(value_name(name, fact.value, "ru")), f"[dim]{sure}[/]")
     note = [
         f"[yellow]{title}:[/] {escape(text)}"
@@ -187,7 +190,7 @@ def _thread_panel(desk: Desk, thread: Thread) -> Panel:
     if thread.returns_at:
         kept = thread.returns_at >= FOREVER
         state += ", пока не вернёте" if kept else f" до {desk.local(thread.returns_at)}"
-    title = f"№ {thread.number} · {escape(thread.client or '—')} · {thread.channel} · {escape(thread.device or '—')}"
+    title = f"№ {thread.number} · {escape(thread.client or '—')} · {thread.channel} · {escape(_device(thread.device))}"
     lines = [_line(desk, line, thread.number) for line in thread.lines]
     return Panel(Group(state, facts, *note, "", *lines), title=title, title_align="left")
 
@@ -199,6 +202,11 @@ def _line(desk: Desk, line: Line, number: int) -> str:
     place = f"[dim]#{line.seq} {desk.local(line.at)}[/]"
     other = f" [dim](№ {line.number})[/]" if line.number is not None and line.number != number else ""
     return f"{place} [{colour}]{name_of('author', line.author, 'ru')}[/]{other}: {text}{mark}"
+
+
+def _device(name: str) -> str:
+    """A device as it is named; a mere kind of device in words."""
+    return label("device", name, "ru") or "—"
 
 
 def _age(now: datetime, since: datetime) -> str:

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from battcrm.cli.operator_desk import AsJson, Desk, Tenant, at_desk, id_of, id_or_number, plain, print_json, show_rows
+from battcrm.cli.tables import table_with_id
 from battcrm.kit.errors import Invalid
 from battcrm.services.clients_views import Conflict, MergeLine, MergePlan, Person, TwinLine, UnmergePlan, VipLine
 
@@ -118,7 +119,7 @@ def merges(
 
 
 def _merges_table(desk: Desk, rows: Sequence[MergeLine]) -> Table:
-    table = Table("когда", "кто", "в кого", "почему", "что", "id", title_justify="left")
+    table = table_with_id("когда", "кто", "в кого", "почему", "что", "id")
     for row in rows:
         state = desk.local(row.merged_at) + (" (отменено)" if row.undone_at else "")
         names = (escape(row.duplicate or "—"), escape(row.survivor or "—"))
@@ -180,7 +181,7 @@ def _vips(tenant: str, *, as_json: bool) -> None:
 
 
 def _vips_table(rows: Sequence[VipLine]) -> Table:
-    table = Table("клиент", "последнее обращение", "id", title_justify="left")
+    table = table_with_id("клиент", "последнее обращение", "id")
     for row in rows:
         table.add_row(escape(row.name or "—"), f"№ {row.number}" if row.number else "—", str(row.client_id))
     return table

@@ -16,6 +16,7 @@ from battcrm.response.quoting import plan_price
 from battcrm.response.reasons import Reason
 from battcrm.response.shop_info import beside, info, stated
 from battcrm.response.text import device_name, join_name, plain
+from battcrm.response.wording import asks_repairs, asks_total
 
 _NO_ORDER: Final = frozenset({"new", "collecting", "quoted", "lost", "spam", "done"})
 _FINISHED: Final = timedelta(days=14)
@@ -54,17 +55,20 @@ def _nothing_known(case: Case) -> bool:
 def _ask_which(case: Case) -> Plan:
     by_id = {a.appeal_id: a for a in case.situation.appeals}
     found = [by_id[i] for i in case.situation.routing.alternatives if i in by_id][: case.settings.max_options]
-    if len(found) < 2:
+    if len(found) < 2 or asks_total(case.text):
         return case.operator(Reason.ROUTING_UNCLEAR)
-    options = tuple((str(a.appeal_id), _title(a, case.language)) for a in found)
     names = {device_name(a.known) for a in found}
     device = plain(names.pop(), 60) if len(names) == 1 else ""
+    options = tuple((str(a.appeal_id), _title(a, device, case.language)) for a in found)
     return case.ask(Reason.WHICH_APPEAL, "ask_which_appeal", Question("appeal", options), device=device)
 
 
-def _title(appeal: AppealView, language: str) -> str:
-    repairs = ", ".join(label("fault", f.value, language).lower() for f in appeal.known.repair_types[:1])
-    name = device_name(appeal.known)
+def _title(appeal: AppealView, common: str, language: str) -> str:
+    """Device and fault; the fault alone where the device is common to all."""
+    fault = next((label("fault", f.value, language) for f in appeal.known.repair_types), "")
+    if common and fault:
+        return plain(fault, 40)
+    repairs, name = fault.lower(), device_name(appeal.known)
     return plain(", ".join(p for p in (name, repairs) if p) or f"№ {appeal.number}", 40)
 
 
@@ -145,6 +149,8 @@ def status(case: Case) -> Plan:
             for o in orders[:_MAX_ORDERS]
         ]
         return case.answer(Reason.STATUS_KNOWN, "status_orders", orders=rows)
+    if price_is_out(case) and not numbers:
+        return case.operator(Reason.AFTER_QUOTE)  # "and when will you do it?" after a price is about no order yet
     if "order" in case.asked or len(case.asked) >= case.settings.max_questions:
         return case.operator(Reason.STATUS_UNKNOWN)
     return case.ask(Reason.ASK_ORDER, "ask_order_number", Question("order"))
@@ -186,6 +192,8 @@ def unclear(case: Case) -> Plan:
     """No wish was understood: ask for it once or twice, then a person."""
     if case.situation.reading.signals.phones:
         return case.operator(Reason.CALL_ME)
+    if asks_repairs(case.text):
+        return info(case)
     handed = not_understood(case)
     if handed is not None:
         return handed

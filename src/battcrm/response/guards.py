@@ -194,12 +194,14 @@ def important(case: Case) -> Plan | None:
 
 
 def media(case: Case) -> Plan | None:
-    """A picture, a voice message or a shared contact that no text explains."""
+    """A picture, a voice message or a shared contact that no text explains; who has only just come is greeted."""
     if not case.fresh or case.text.strip() or case.learned:
         return None
     kinds = _kinds(case)
-    if _CONTACT in kinds:
+    if _CONTACT in kinds and case.status in _TALKING:
         return case.operator(Reason.CONTACT)
+    if _CONTACT in kinds and case.status is AppealStatus.NEW:
+        return case.answer(Reason.GREETING, "greeting")
     if kinds & _VOICES:
         return case.operator(Reason.VOICE)
     return case.operator(Reason.PHOTO) if kinds & _PICTURES else None

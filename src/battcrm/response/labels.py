@@ -100,9 +100,34 @@ WEEKDAY: Final = {
         "closed": "closed",
     },
 }  # fmt: skip
+# What the shop takes in, for "do you repair at all?".
+DEVICES: Final = {
+    "ru": {
+        "phone": "телефоны", "tablet": "планшеты", "laptop": "ноутбуки", "scooter": "самокаты", "watch": "часы",
+        "console": "приставки", "headphones": "наушники", "vacuum": "пылесосы", "tv": "телевизоры",
+        "tool": "инструмент", "pc": "компьютеры", "other": "другая техника",
+    },
+    "en": {
+        "phone": "phones", "tablet": "tablets", "laptop": "laptops", "scooter": "scooters", "watch": "watches",
+        "console": "consoles", "headphones": "headphones", "vacuum": "vacuum cleaners", "tv": "TVs",
+        "tool": "power tools", "pc": "computers", "other": "other devices",
+    },
+}  # fmt: skip
+DEVICE: Final = {
+    "ru": {
+        "phone": "телефон", "tablet": "планшет", "laptop": "ноутбук", "scooter": "самокат", "watch": "часы",
+        "console": "приставка", "headphones": "наушники", "vacuum": "пылесос", "tv": "телевизор",
+        "tool": "инструмент", "pc": "компьютер", "other": "другая техника",
+    },
+    "en": {
+        "phone": "phone", "tablet": "tablet", "laptop": "laptop", "scooter": "scooter", "watch": "watch",
+        "console": "console", "headphones": "headphones", "vacuum": "vacuum cleaner", "tv": "TV",
+        "tool": "power tool", "pc": "computer", "other": "other device",
+    },
+}  # fmt: skip
 ALL: Final = {
     "repair": REPAIR, "fault": FAULT, "wish": WISH, "owner": OWNER, "status": STATUS, "field": FIELD, "chip": CHIP,
-    "weekday": WEEKDAY, "say": SAY,
+    "weekday": WEEKDAY, "say": SAY, "device": DEVICE, "devices": DEVICES,
 }  # fmt: skip
 
 

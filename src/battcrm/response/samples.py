@@ -30,7 +30,7 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "agreed": {}, "ask_agreement": {}, "declined": {}, "no_hurry": {},
     "status_orders": {"orders": [{"title": "№ 12, iPhone 13 Pro", "status": "in_repair", "ref": "12"}]},
     "info_address": {}, "info_hours": {"week": ["пн–пт: 10:00–20:00"]}, "info_phone": {}, "info_payment": {},
-    "info_delivery": {}, "info_warranty": {}, "info_services": {}, "thanks": {}, "off_topic": {}, "opt_out": {},
+    "info_delivery": {}, "info_warranty": {}, "info_services": {"services": []}, "thanks": {}, "off_topic": {}, "opt_out": {},
     "handover": {"cause": "other", "phone": None, "reason": "operator_requested"}, "soften": {}, "own_part_note": {},
     "untaken": {"number": 7, "returned": True},
 }  # fmt: skip

@@ -10,10 +10,10 @@ from battcrm.models.situation import AppealStatus, Plan
 from battcrm.response.case import Case
 from battcrm.response.generator import shop_facts
 from battcrm.response.hours import exceptions, week_lines
-from battcrm.response.labels import label
+from battcrm.response.labels import DEVICES, label
 from battcrm.response.reasons import Reason
 from battcrm.response.text import day
-from battcrm.response.wording import asks_service, asks_when, topics_asked, topics_of
+from battcrm.response.wording import asks_repairs, asks_service, asks_when, topics_asked, topics_of
 
 
 def info(case: Case) -> Plan:
@@ -24,8 +24,12 @@ def info(case: Case) -> Plan:
         return known
     # "Do you do these?" may leave the device out, if it asks that at all.
     wanted = case.situation.reading.main.device_class or (case.known.device_class if asks_service(case.text) else None)
-    if not topics and wanted is not None and wanted in case.settings.shop.services:
-        return case.answer(Reason.INFO, "info_services")
+    services = case.settings.shop.services
+    if not topics and wanted is not None and wanted in services:
+        return case.answer(Reason.INFO, "info_services", services=[])
+    listed = [kind for kind in DEVICES[case.language] if kind in services]
+    if not topics and wanted is None and listed and asks_repairs(case.text):
+        return case.answer(Reason.INFO, "info_services", services=listed)
     case.reject(f"info_{topics[0] if topics else 'general'}", "no_such_fact")
     return case.operator(Reason.INFO_UNKNOWN)
 

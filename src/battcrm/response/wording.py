@@ -23,7 +23,8 @@ PERSONAL_DATA: Final = _any(
 ANGRY: Final = _any(
     r"безобрази", r"отвратит", r"ужасн\w+ (?:сервис|обслуж|отношен)", r"обман(?:ыва|щик|ули|\b)", r"кидал", r"кинули",
     r"мошенн", r"верните (?:\w+ ){0,2}(?:деньг|телефон)", r"жалоб", r"жаловаться", r"хамств", r"хамят", r"надоел",
-    r"сколько можно (?:\w+ )?(?:ждать|терпеть|тянуть)", r"издева", r"scam", r"refund", r"terrible service", r"complain", r"rip.?off", r"disgust",
+    r"сколько можно (?:\w+ )?(?:ждать|терпеть|тянуть)", r"издева", r"вы (?:меня|нас) (?:\w+ )?достали", r"игнорируете",
+    r"(?:почему|день|сутки|недел[юи]|час) (?:\w+ )?(?:мне |вы )?не отвечаете", r"scam", r"refund", r"terrible service", r"complain", r"rip.?off", r"disgust",
 )  # fmt: skip
 AUTO_REPLY: Final = _any(
     r"автоответ", r"это автоматическ", r"мы получили ваше (?:сообщение|обращение)", r"ваше обращение принято",
@@ -76,7 +77,7 @@ _HESITATES: Final = _any(
 TOPICS: Final = (
     ("warranty", _any(r"гаранти", r"warrant", r"guarantee")),
     ("delivery", _any(r"достав", r"курьер(?:ом|а|ы|ов|ск)", r"(?:есть|ваш|вызвать|прислать) (?:\w+ )?курьер\b", r"сдэк", r"почт(?:ой|у)", r"deliver", r"courier", r"shipping")),
-    ("payment", _any(r"оплат", r"оплач", r"картой", r"налич(?!и[еияюй])", r"рассрочк", r"безнал", r"payment", r"by card", r"cash")),
+    ("payment", _any(r"оплат", r"оплач", r"картой", r"налич(?!и[еияюй])", r"рассрочк", r"безнал", r"payment", r"by card", r"(?:take|accept) (?:\w+ )?cards?\b", r"(?:can|could) i pay\b", r"cash")),
     ("hours", _any(
         r"во сколько", r"до сколь", r"со скольк", r"когда (?:мне )?(?:можно )?(?:подъехать|подъезжать|приехать|приезжать|прийти|приходить|подойти|подходить|привезти|привозить|принести|приносить|зайти|заходить)", r"режим", r"график", r"часы работ", r"когда (?:вы )?(?:работа|откр|закр)",
         r"работаете (?:ли|в|сегодня|завтра|по|до)", r"(?:сегодня|завтра|сейчас|ещ[её]|выходные|воскресенье|субботу) работаете", r"открыты", r"откро(?:ете|етесь)", r"закр(?:ыты|оетесь|ываетесь)", r"выходн", r"hours\b", r"open\b", r"close\b", r"closing",
@@ -85,7 +86,7 @@ TOPICS: Final = (
         r"адрес", r"вы где\b", r"где (?:вы|вас|наход|распол|это)", r"как (?:до вас|добраться|проехать|пройти|найти)", r"куда (?:под|при|нести|ехать|везти)",
         r"находитесь", r"гео(?:локаци|позици|метк)", r"координаты", r"address", r"where are you", r"located", r"location", r"how to (?:get|find)",
     )),
-    ("phone", _any(r"ваш (?:номер|телефон)", r"номер телефон", r"телефон (?:мастерской|сервиса)", r"your (?:phone|number)")),
+    ("phone", _any(r"ваш (?:номер|телефон)", r"номер телефон", r"(?:адрес и|скиньте|дайте|подскажите) (?:номер )?телефон\b", r"телефон (?:мастерской|сервиса)", r"your (?:phone|number)")),
 )  # fmt: skip
 
 
@@ -100,9 +101,26 @@ _SERVICE: Final = _any(
 )
 
 
+_TOTAL: Final = _any(
+    r"(?:сколько|цена|стоит|выйдет|будет) (?:\w+ ){0,2}(?:всего|вс[её]\b|вместе|итого|за вс[её]\b)", r"итого\b", r"в сумме\b", r"всего (?:выйдет|будет)",
+    r"in total\b", r"altogether\b", r"for both\b",
+)  # fmt: skip
+_REPAIRS: Final = _any(r"ремонтируете\b", r"чините\b", r"do you (?:repair|fix)\b")
+
+
 def asks_service(text: str) -> bool:
     """Whether the shop is asked if it does such repairs."""
     return _SERVICE.search(text) is not None
+
+
+def asks_total(text: str) -> bool:
+    """Whether the sum of several repairs is asked."""
+    return _TOTAL.search(text) is not None
+
+
+def asks_repairs(text: str) -> bool:
+    """Whether it is asked what the shop repairs at all."""
+    return _REPAIRS.search(text) is not None
 
 
 def asks(text: str) -> bool:

@@ -115,14 +115,15 @@ def show_end(console: Console, results: list[Result], first_answer: float, ready
 
 def show_addresses(console: Console, world: World) -> None:
     """Where to go on by oneself."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row("Чат на сайте", world.chat_url)
-    table.add_row("Состояние", f"{world.gateway_url}/healthz")
-    table.add_row("Метрики", f"{world.gateway_url}/metrics")
+    rows = [("Чат на сайте", world.chat_url)]
+    rows.append(("Состояние", f"{world.gateway_url}/healthz"))
+    rows.append(("Метрики", f"{world.gateway_url}/metrics"))
     if world.shop.real_bot is not None:
-        table.add_row("Telegram", "ваш бот отвечает (long polling)")
+        rows.append(("Telegram", "ваш бот отвечает (long polling)"))
     if world.runtime.settings.openai_api_key is not None:
-        table.add_row("Модель", world.runtime.settings.openai_model)
-    table.add_row("Оператор", "battcrm operator list --tenant lesnaya")
-    table.add_row("Почему так", "battcrm explain НОМЕР --tenant lesnaya")
-    console.print(Panel(table, title="Попробуйте сами (Ctrl-C — выход)", title_align="left"))
+        rows.append(("Модель", world.runtime.settings.openai_model))
+    rows.append(("Оператор", "battcrm operator list --tenant lesnaya"))
+    rows.append(("Почему так", "battcrm explain НОМЕР --tenant lesnaya"))
+    console.print("\n[bold]Попробуйте сами (Ctrl-C — выход)[/]")
+    for name, value in rows:  # no frame around them: an address is to be clicked, or copied whole
+        console.print(f"  {name:<14}{value}", soft_wrap=True, highlight=False)
