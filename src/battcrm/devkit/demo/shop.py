@@ -54,25 +54,26 @@ DOCUMENT: Final[dict[str, Any]] = {
         "languages": ["ru", "en"],
         "shop": {
             "name": SHOP,
-            "address": "Санкт-Петербург, Лесной пр., 18",
-            "directions": "5 минут от метро «Лесная».",
             "phone": "+7 812 555-01-23",
-            "payment": "наличные, карта, СБП",
-            "delivery": "Курьер по городу: забираем и привозим, 400 ₽ в обе стороны.",
-            "warranty": "Гарантия на работу и наши детали — 90 дней.",
             "services": ["phone", "tablet", "laptop", "scooter"],
             "by_language": {
+                "ru": {
+                    "address": "Санкт-Петербург, Лесной пр., 18",
+                    "directions": "5 минут от метро «Лесная».",
+                    "payment": "наличные, карта, СБП",
+                    "delivery": "Курьер по городу: забираем и привозим, 400 ₽ в обе стороны.",
+                    "warranty": "Гарантия на работу и наши детали — 90 дней.",
+                },
                 "en": {
                     "address": "18 Lesnoy Prospekt, St Petersburg",
                     "directions": "5 minutes from Lesnaya metro station.",
                     "payment": "cash, card, SBP",
                     "delivery": "A courier in the city: there and back for 400 ₽.",
                     "warranty": "90 days on our work and our parts.",
-                }
+                },
             },
         },
-        # Around the clock but for answers of people: whenever the demo is shown, it says the same.
-        "hours": {"week": dict.fromkeys(WEEKDAYS, ("10:00-21:00",)), "answer_minutes": 15},
+        "hours": {"week": {day: ["10:00-21:00"] for day in WEEKDAYS}, "answer_minutes": 15},
         "quote": {"diagnostics_price": 0},
     },
 }
