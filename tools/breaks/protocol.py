@@ -34,7 +34,7 @@ of the tree and wants the named test to fail (`python -m tools.breaks.protocol`)
 
 Over all rules at once: histories of deliveries, deaths at any statement, lost leases, moved clocks, a wiped Redis and a
 restarted PostgreSQL (`property/protocol`), and `kill -9` of roles and servers under load (`faults/test_kills.py`), both
-counted by PROTOCOL K from what the platform had accepted and what the messenger received.
+counted by [PROTOCOL K](protocol.md#k-what-counts-as-lost) from what the platform had accepted and what the messenger received.
 
 | PROTOCOL | Rule | Taken out of | Failing test |
 |---|---|---|---|

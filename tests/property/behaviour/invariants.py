@@ -1,4 +1,4 @@
-"""What the bot owes its people, each rule a function from a finished history to what broke it (DESIGN §4, product §4.2)."""
+"""What the bot owes its people, each rule a function from a finished history to what broke it."""
 
 from __future__ import annotations
 

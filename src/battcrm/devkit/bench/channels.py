@@ -79,7 +79,7 @@ class _Stage:
 
 
 async def run(options: Options, progress: runner.Progress) -> dict[str, Any]:
-    """Run it and return the report: DESIGN §11 with `channels`, `unknown_causes` and `outage` beside."""
+    """Run it and return the report: the load test's with `channels`, `unknown_causes` and `outage` beside."""
     folder = Path(tempfile.mkdtemp(prefix="battcrm-channels-"))
     share = options.model_share
     plan = channels_plan.make_plan(

@@ -59,7 +59,7 @@ class Options:
 
 
 async def run(options: Options, progress: Progress) -> dict[str, Any]:
-    """Run the load test and return its report (DESIGN §11)."""
+    """Run the load test and return its report."""
     profile.check(options.profile)
     folder = Path(tempfile.mkdtemp(prefix="battcrm-bench-"))
     try:

@@ -106,7 +106,8 @@ def _share(item: dict[str, Any], payload: dict[str, Any]) -> Attachment:
 
 def _contact(payload: dict[str, Any], card: Card) -> Attachment:
     """A vCard. `verified` if MAX signed it for this bot and it is the sender's own; None if that cannot be told."""
-    vcard, person = text(payload.get("vcf_info")), obj(payload.get("max_info"))
+    vcard = text(payload.get("vcf_info"))
+    person = obj(payload.get("max_info")) or obj(payload.get("tam_info"))  # the older name of the same
     fields = _lines(vcard or "")
     numbers = tuple(e164(value.removeprefix("tel:")) or value for name, value in fields if name == "TEL" and value)
     names = [value for name, value in fields if name == "FN" and value]
