@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from battcrm.response.text import plural
 from battcrm.services.explain import Decided, Explanation, Learned, Said
 from battcrm.services.explain_labels import LANGUAGES, field_name, name_of, rejected_name, value_name
 
@@ -47,13 +48,15 @@ _TITLES: Final = {
     "rouble": ("₽", "RUB"),
     "appeal": ("обращение", "appeal"),
     "median": ("медиана", "median"),
-    "repairs": ("ремонтов", "repairs"),
-    "days": ("дней", "days"),
     "model": ("модель", "model"),
     "superseded": ("отменённых попыток", "superseded attempts"),
     "edited": ("изменено", "edited"),
     "button": ("кнопка", "button"),
     "edit": ("правка", "edit"),
+}
+_COUNTED: Final = {
+    "n": (("ремонт", "ремонта", "ремонтов"), ("repair", "repairs")),
+    "days": (("день", "дня", "дней"), ("day", "days")),
 }
 
 
@@ -198,7 +201,9 @@ def _quote(quote: dict[str, Any], language: str) -> str:
         return f"{what}: [yellow]{name_of('rejection', quote['refusal'], language)}[/]"
     low, high = _money(quote["low"], language), _money(quote["high"], language)
     span = high if low == high else f"{low.rpartition(' ')[0]}–{high}"
-    basis = f"{quote['n']} {_t('repairs', language)} / {quote['days']} {_t('days', language)}" if quote["n"] else ""
+    place = LANGUAGES.index(language)
+    counted = (f"{quote[key]} {plural(quote[key], language, *forms[place])}" for key, forms in _COUNTED.items())
+    basis = " / ".join(counted) if quote["n"] else ""
     median = f"{_t('median', language)} {_money(quote['median'], language)}" if quote["n"] else _t("price", language)
     return f"{what}: [bold]{span}[/] [dim]{', '.join(p for p in (median, basis) if p)}[/]"
 

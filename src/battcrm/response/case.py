@@ -10,6 +10,7 @@ from battcrm.models.facts import AppealType, Fact, Hypothesis
 from battcrm.models.situation import (
     Action,
     AppealStatus,
+    AppealView,
     ChipPayload,
     Control,
     Plan,
@@ -20,6 +21,7 @@ from battcrm.models.situation import (
 )
 from battcrm.response.generator import pick_language
 from battcrm.response.handover import cause_of, make_handover
+from battcrm.response.labels import typed_titles
 from battcrm.response.reasons import Reason, Rejection
 from battcrm.response.settings import ResponseSettings
 from battcrm.response.text import device_name, plain
@@ -154,10 +156,19 @@ class Case:
         appeal, choice = self.situation.appeal, self.situation.reading.signals.choice
         if self.situation.routing.reason == _MENTIONED:  # "the second" has told which appeal, not what is answered
             return None
-        if appeal is None or choice is None or appeal.expecting is None or choice > len(appeal.options):
+        if appeal is None or appeal.expecting is None:
+            return None
+        choice = choice or self._typed_title(appeal)
+        if choice is None or choice > len(appeal.options):
             return None
         other = choice >= 1 and appeal.options[choice - 1] == OTHER
         return ChipPayload(appeal.number, appeal.expecting, 0 if other else choice)
+
+    def _typed_title(self, appeal: AppealView) -> int | None:
+        """The place of the choice whose title was typed, from 1."""
+        said = self.text.strip(" .!").lower()
+        places = (place for place, value in enumerate(appeal.options, start=1) if said in typed_titles(value))
+        return next(places, None)
 
     @property
     def chose_other(self) -> bool:

@@ -131,6 +131,14 @@ ALL: Final = {
 }  # fmt: skip
 
 
+def typed_titles(value: str) -> frozenset[str]:
+    """What a client may type instead of pressing a choice whose title is not its value: yes, no and "other"."""
+    codes: dict[str, tuple[str, ...]] = {"other": ("other", "other_model")}
+    for said in SAY.values():
+        codes |= {text: (code,) for code, text in said.items()}
+    return frozenset(CHIP[language][code].lower() for language in CHIP for code in codes.get(value, ()))
+
+
 def label(table: str, code: str, language: str) -> str:
     """The name of a code; a code we do not know is shown as it is (a tenant's own status, for instance)."""
     return ALL[table][language].get(code, code)

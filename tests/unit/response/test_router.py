@@ -87,6 +87,20 @@ def test_a_price_and_a_question_about_the_shop_are_answered_together() -> None:
     assert partly.question is None  # buttons would ask the bot, and a person has it now
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("Да, записать", Reason.AGREED), ("пока нет.", Reason.DECLINED), ("Not now", Reason.DECLINED)],
+)
+def test_a_buttons_title_may_be_typed(text: str, reason: Reason) -> None:
+    asked = replace(QUOTED, expecting="agreement", options=("да", "нет") if text[0] != "N" else ("yes", "no"))
+    assert decide(situation(text, known=FULL, appeal=asked)).reason == reason
+
+
+def test_when_will_you_do_it_after_a_price_asks_for_no_order_number() -> None:
+    plan = decide(situation("и когда сделаете?", wish("status"), known=FULL, appeal=QUOTED))
+    assert (plan.action, plan.reason) == (OPERATOR, Reason.AFTER_QUOTE)
+
+
 def test_a_circle_over_many_devices_is_announced_once() -> None:
     first = situation("цена?", FULL, bot_turns_recent=6, quotes=(quote(),))
     said = COMPOSER.compose(decide(first), first, DEFAULTS)[-1].text
