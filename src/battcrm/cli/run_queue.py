@@ -14,9 +14,10 @@ from redis.asyncio import Redis
 
 from battcrm.extraction.thresholds import ACT
 from battcrm.infra.health import HEALTH
-from battcrm.infra.postgres import UNAVAILABLE, Pool, open_pool
+from battcrm.infra.postgres import Pool
+from battcrm.infra.reach import reach
 from battcrm.infra.redis import open_redis
-from battcrm.kit.errors import Invalid, Permanent
+from battcrm.kit.errors import Invalid
 from battcrm.migration.queue.intake import Intake
 from battcrm.migration.queue.lists import PeekedList, Source, TakenList
 from battcrm.migration.queue.resume import Resumer
@@ -132,10 +133,7 @@ def _source(redis: Redis, runtime: Runtime, options: QueueOptions) -> Source:
 async def _results(stack: AsyncExitStack, options: QueueOptions) -> Pool | None:
     if options.results_url is None:
         return None
-    try:
-        pool = await open_pool(options.results_url, maximum=3, name="battcrm-results")
-    except UNAVAILABLE as error:
-        raise Permanent(f"cannot connect to the results' PostgreSQL: {error}", code="database") from error
+    pool = await reach(options.results_url, variable="--results-url", maximum=3, name="battcrm-results")
     stack.push_async_callback(pool.close)
     return pool
 

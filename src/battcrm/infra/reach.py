@@ -13,12 +13,12 @@ from battcrm.kit.errors import Invalid, wording
 REFUSED: Final = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
 
 
-async def reach(url: str, **options: Any) -> Pool:
-    """`open_pool`, for a command. Invalid when the server is away or refuses us."""
+async def reach(url: str, *, variable: str = "DATABASE_URL", **options: Any) -> Pool:
+    """`open_pool`, for a command. Invalid, naming where `url` was given, when the server is away or refuses us."""
     try:
         return await open_pool(url, **options)
     except (*UNAVAILABLE, *REFUSED) as error:
-        raise cannot_connect(error) from error
+        raise cannot_connect(error, variable=variable) from error
 
 
 def cannot_connect(error: BaseException, server: str = "PostgreSQL", variable: str = "DATABASE_URL") -> Invalid:
