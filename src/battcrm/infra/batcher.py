@@ -1,8 +1,8 @@
 """Group commit: callers wait for their own item, the database sees batches.
 
 While one flush runs, new items gather and leave together with the next: batches grow by themselves under load and
-cost nothing when idle. A `pace` keeps the starts of flushes apart, which makes the batches of a half-busy process
-bigger at the price of a few milliseconds.
+cost nothing when idle. A `pace` keeps the starts of flushes apart, or a `muster` holds them back for items that are
+known to come: the batches of a half-busy process get bigger at the price of a few milliseconds.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from battcrm.infra.pace import Pace
+from battcrm.infra.pace import Muster, Pace
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -35,12 +35,14 @@ class Batcher(Generic[Item, Result]):
         lanes: int = 1,
         pace: float = 0.0,
         plenty: int | None = None,
+        muster: Muster | None = None,
     ) -> None:
         self._flush = flush
         self._maximum = maximum
         self._lanes = lanes
         self._pace = Pace(pace)
         self._plenty = plenty or maximum
+        self._muster = muster or Muster()
         self._enough = asyncio.Event()
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -81,6 +83,7 @@ class Batcher(Generic[Item, Result]):
         await asyncio.sleep(0)
         while self._waiting:
             await self._pace.start(self._enough)
+            await self._muster.all_here()
             if not self._waiting:
                 return
             batch = [self._waiting.popleft() for _ in range(min(self._maximum, len(self._waiting)))]

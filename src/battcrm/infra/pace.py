@@ -1,13 +1,14 @@
-"""Pacing of loops that take batches: a round begins no sooner than a few milliseconds after the one before.
+"""When a batch leaves. Statements cost the same for one row and for ten, so it pays to wait for company, but not long.
 
-Statements cost the same for one row and for ten. An idle loop starts at once; a busy one finds what gathered meanwhile,
-and spends less on each row.
+`Pace`: a round begins no sooner than a few milliseconds after the one before. An idle loop starts at once; a busy one
+finds what gathered meanwhile, and spends less on each row. `Muster`: a batch waits for those who are known to come.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 
 class Pace:
@@ -31,3 +32,45 @@ class Pace:
             async with asyncio.timeout_at(at):
                 await early.wait()
                 self._next = loop.time() + self._seconds
+
+
+class Muster:
+    """Who is about to join the next batch. It waits for them, but at most `seconds`."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self._seconds = seconds
+        self._coming = 0
+        self._all_here = asyncio.Event()
+        self._all_here.set()
+
+    @contextmanager
+    def coming(self) -> Iterator[None]:
+        """Around work that ends, soon, with joining the batch."""
+        self._count(1)
+        try:
+            yield
+        finally:
+            self._count(-1)
+
+    @contextmanager
+    def late(self) -> Iterator[None]:
+        """Around the part of that work for which nobody is to wait."""
+        self._count(-1)
+        try:
+            yield
+        finally:
+            self._count(1)
+
+    async def all_here(self) -> None:
+        """Return when nobody is coming any more, or the time is over."""
+        if self._coming and self._seconds:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._seconds):
+                    await self._all_here.wait()
+
+    def _count(self, by: int) -> None:
+        self._coming += by
+        if self._coming:
+            self._all_here.clear()
+        else:
+            self._all_here.set()

@@ -13,7 +13,9 @@ import structlog
 
 from battcrm.infra.batcher import Batcher
 from battcrm.infra.due import ALL_BUCKETS, CLIENT_WORK, Claim, DueQueue
+from battcrm.infra.handoff import Handoff
 from battcrm.infra.health import HEALTH
+from battcrm.infra.pace import Muster
 from battcrm.infra.postgres import UNAVAILABLE, Pool
 from battcrm.infra.telemetry import METRICS
 from battcrm.infra.tracing import TRACING
@@ -35,7 +37,11 @@ _MAX_ATTEMPTS: Final = 4
 
 
 class AiWorker:
-    """One process's share of the turns. `concurrency` bounds turns in flight, `per_tenant` those of one tenant."""
+    """One process's share of the turns. `concurrency` bounds turns in flight, `per_tenant` those of one tenant.
+
+    `handoff`: where clients come from that were leased to this worker as they became due. `commits`: shared with the
+    engine; turns that end at about the same time are committed together.
+    """
 
     def __init__(
         self,
@@ -51,7 +57,8 @@ class AiWorker:
         lease: float = 60.0,
         deadline: float = 45.0,
         presence: Presence | None = None,
-        commit_pace: float = 0.0,
+        commits: Muster | None = None,
+        handoff: Handoff | None = None,
         buckets: Sequence[int] = ALL_BUCKETS,
     ) -> None:
         self._clock = clock
@@ -60,11 +67,15 @@ class AiWorker:
         self._committer = committer
         self._queue = DueQueue(pool, CLIENT_WORK, clock, buckets)
         self._loads: Batcher[Claim, ClientInput] = Batcher(loader.load, maximum=100, lanes=2)
-        self._commits: Batcher[TurnOutcome, TurnState] = Batcher(committer.commit, maximum=60, pace=commit_pace)
+        self._muster = commits or Muster()
+        self._commits: Batcher[TurnOutcome, TurnState] = Batcher(committer.commit, maximum=60, muster=self._muster)
         self._releases: Batcher[Claim, None] = Batcher(committer.release_idle, maximum=200)
         self._concurrency = concurrency
         self._per_tenant = per_tenant
-        self._lease = lease
+        self.lease = lease
+        self._handoff = handoff or Handoff()
+        self._given: list[Claim] = []
+        self._group: asyncio.TaskGroup | None = None
         self._deadline = deadline
         self._presence = presence
         self._running: dict[UUID, Claim] = {}
@@ -78,19 +89,33 @@ class AiWorker:
 
     async def run(self) -> None:
         """Work until cancelled; turns in flight are then abandoned and their leases expire."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._heartbeat())
-            while True:
-                HEALTH.beat("ai-worker")
-                if not await self._start_some(group):
-                    await self._wakeups.wait(WAKE, self._queue.pause())
+        async with asyncio.TaskGroup() as self._group:
+            self._group.create_task(self._heartbeat())
+            with self._handoff.to(self):
+                while True:
+                    HEALTH.beat("ai-worker")
+                    if not await self._start_some(self._group):
+                        await self._wakeups.wait(WAKE, self._queue.pause())
 
     async def step(self) -> int:
         """Run everything that is due now to its end; how many clients. For tests and scripts with a moved clock."""
         async with asyncio.TaskGroup() as group:
             before = len(self._running)
+            given, self._given = self._given, []
+            self._start(group, given)
             await self._start_some(group)
             return len(self._running) - before
+
+    def accepts(self, tenant_id: UUID) -> bool:
+        """Half of the room is left to what has waited longer."""
+        return len(self._running) < self._concurrency // 2 and self._tenants[tenant_id] < self._per_tenant // 2
+
+    def take(self, claims: Sequence[Claim]) -> None:
+        """Begin the turns of clients that were leased to this worker; without `run`, with the next `step`."""
+        if self._group is not None:
+            self._start(self._group, claims)
+        else:
+            self._given += claims
 
     async def _start_some(self, group: asyncio.TaskGroup) -> bool:
         """Claim once and start what was claimed; True if there may be more right now."""
@@ -102,19 +127,22 @@ class AiWorker:
         capped = [t for t, n in self._tenants.items() if n >= self._per_tenant]
         try:
             claims = await self._queue.claim(
-                min(free, 100), lease=self._lease, per_tenant=self._per_tenant, skip_tenants=capped
+                min(free, 100), lease=self.lease, per_tenant=self._per_tenant, skip_tenants=capped
             )
         except UNAVAILABLE as error:
             log.warning("turns.database", error=type(error).__name__)
             await self._clock.sleep(0.5)
             return False
+        self._start(group, claims)
+        # Fewer than a tenant's share: nobody was capped, so everything due has been taken.
+        return len(claims) >= min(free, self._per_tenant)
+
+    def _start(self, group: asyncio.TaskGroup, claims: Sequence[Claim]) -> None:
         for claim in claims:
             self._running[claim.key] = claim
             self._tenants[claim.tenant_id] += 1
             METRICS.turns_running.set(len(self._running))
             group.create_task(self._guarded(claim))
-        # Fewer than a tenant's share: nobody was capped, so everything due has been taken.
-        return len(claims) >= min(free, self._per_tenant)
 
     async def _guarded(self, claim: Claim) -> None:
         try:
@@ -128,7 +156,8 @@ class AiWorker:
             METRICS.turns.labels("failed").inc()
             await self._retry(claim, error)
         finally:
-            self._running.pop(claim.key, None)
+            if self._running.get(claim.key) is claim:
+                del self._running[claim.key]
             if self._tenants[claim.tenant_id] >= self._per_tenant:
                 # It was left out of claims while it had its share.
                 self._wakeups.notify(WAKE)
@@ -169,12 +198,12 @@ class AiWorker:
         """A turn that keeps failing ends as a handover; the next message starts afresh (PROTOCOL C5)."""
         if turn.claim.attempts > _MAX_ATTEMPTS:
             return internal_error(turn, self._engine, turn.claim.row["last_error"] or "repeated failure")
-        with Thinking(self._presence, turn):
+        with Thinking(self._presence, turn), self._muster.coming():
             async with asyncio.timeout(self._deadline):
                 return await self._engine.run(turn)
 
     def _after(self, outcome: TurnOutcome, state: TurnState) -> None:
-        if state is TurnState.POSTED:
+        if state is TurnState.POSTED and not outcome.taken:
             self._wakeups.notify(WAKE_OUT)
         if state in (TurnState.POSTED, TurnState.SILENT):
             self._wakeups.notify(WAKE_RELAY)
@@ -183,10 +212,10 @@ class AiWorker:
 
     async def _heartbeat(self) -> None:
         while True:
-            await self._clock.sleep(self._lease / 3)
+            await self._clock.sleep(self.lease / 3)
             claims = list(self._running.values())
             if claims:
                 try:
-                    await self._queue.extend(claims, self._lease)
+                    await self._queue.extend(claims, self.lease)
                 except UNAVAILABLE as error:
                     log.warning("turns.heartbeat", error=type(error).__name__)

@@ -77,6 +77,8 @@ class IntakePlan:
     events: list[Event] = field(default_factory=list)
     follow_ups: list[FollowUp] = field(default_factory=list)
     began: datetime | None = None
+    due: Sequence[Any] = ()
+    """The rows of `client_work` that became due, once written."""
 
     @property
     def changes(self) -> bool:

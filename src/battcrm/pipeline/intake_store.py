@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from battcrm.events.catalogue import Event, MessageDeleted, MessageEdited, MessageStatusChanged
 from battcrm.events.outbox import EARLIER
+from battcrm.infra.handoff import Handoff
 from battcrm.infra.postgres import Connection, columns
 from battcrm.infra.together import Executes, Together
 from battcrm.kit.ids import IdFactory, bucket_of, derived_id
@@ -96,27 +97,36 @@ RETURNING d.tenant_id, d.dialog_id, d.identity_id, d.due_at
 """
 # Whose identity it is may have changed while the dialog's lock was waited for (a merge): the client is read under it.
 # least() would make a client due earlier than the quiet window of its only dialog asks for, so it is the least over the
-# client's dialogs, with the new values of those that move in the same statement.
+# client's dialogs, with the new values of those that move in the same statement. Where a worker of this process has room,
+# a client who is due now is leased to it as a claim would do it.
 _MAKE_DUE: Final = """
 WITH asked AS (
   SELECT DISTINCT i.tenant_id, i.client_id FROM moved m JOIN identity i USING (tenant_id, identity_id)
   WHERE m.due_at IS NOT NULL
 ), locked AS MATERIALIZED (
-  SELECT w.tenant_id, w.client_id FROM asked
+  SELECT w.tenant_id, w.client_id, w.lease_until FROM asked
   JOIN client_work w USING (tenant_id, client_id) ORDER BY w.tenant_id, w.client_id FOR UPDATE OF w
+), made AS MATERIALIZED (
+  SELECT n.*, n.due_at <= $2 AND (n.lease_until IS NULL OR n.lease_until <= $2) AND n.tenant_id = ANY($1) AS held
+  FROM (
+    SELECT l.tenant_id, l.client_id, l.lease_until,
+      min(CASE WHEN m.dialog_id IS NULL THEN d.due_at ELSE m.due_at END) AS due_at
+    FROM locked l
+    JOIN identity i ON i.tenant_id = l.tenant_id AND i.client_id = l.client_id
+    JOIN dialog d ON d.tenant_id = i.tenant_id AND d.identity_id = i.identity_id
+    LEFT JOIN moved m ON m.tenant_id = d.tenant_id AND m.dialog_id = d.dialog_id
+    GROUP BY l.tenant_id, l.client_id, l.lease_until
+  ) n
+  WHERE n.due_at IS NOT NULL
 )
-UPDATE client_work w SET due_at = n.due_at
-FROM (
-  SELECT l.tenant_id, l.client_id, min(CASE WHEN m.dialog_id IS NULL THEN d.due_at ELSE m.due_at END) AS due_at
-  FROM locked l
-  JOIN identity i ON i.tenant_id = l.tenant_id AND i.client_id = l.client_id
-  JOIN dialog d ON d.tenant_id = i.tenant_id AND d.identity_id = i.identity_id
-  LEFT JOIN moved m ON m.tenant_id = d.tenant_id AND m.dialog_id = d.dialog_id
-  GROUP BY l.tenant_id, l.client_id
-) n
-WHERE w.tenant_id = n.tenant_id AND w.client_id = n.client_id AND n.due_at IS NOT NULL
-RETURNING w.client_id
+UPDATE client_work w SET due_at = n.due_at,
+  lease_until = CASE WHEN n.held THEN $3 ELSE w.lease_until END,
+  token = w.token + n.held::int, attempts = w.attempts + n.held::int
+FROM made n
+WHERE w.tenant_id = n.tenant_id AND w.client_id = n.client_id
+RETURNING n.held, w.*
 """
+DUE: Final = "SELECT * FROM earlier /* tenant_id: of the dialogs that moved */"
 _LOCK_WORKS: Final = """
 SELECT 1 FROM unnest($1::uuid[], $2::uuid[]) AS n(tenant_id, client_id) JOIN client_work w USING (tenant_id, client_id)
 ORDER BY w.tenant_id, w.client_id FOR UPDATE OF w
@@ -209,8 +219,11 @@ async def insert_messages(writes: Executes, messages: Sequence[NewMessage]) -> N
     await writes.execute(_INSERT_MESSAGES, *columns(rows, 14))
 
 
-def write_dialogs(writes: Together, dialogs: Iterable[DialogState]) -> None:
-    """Write the changed dialogs back and make their clients due: the last locks before those of clients."""
+def write_dialogs(writes: Together, dialogs: Collection[DialogState], turns: Handoff, now: datetime) -> None:
+    """Write the changed dialogs back and make their clients due: the last locks before those of clients.
+
+    The clients come back as DUE; those that `turns` has taken are `held`.
+    """
     rows = [
         (
             d.tenant_id,
@@ -227,7 +240,8 @@ def write_dialogs(writes: Together, dialogs: Iterable[DialogState]) -> None:
         if d.dirty
     ]
     writes.part("moved", _UPDATE_DIALOGS, *columns(rows, 9))
-    writes.part(EARLIER, _MAKE_DUE)
+    taken = sorted({tenant for tenant in {row[0] for row in rows} if turns.accepts(tenant)})
+    writes.part(EARLIER, _MAKE_DUE, taken, now, turns.until(now))
 
 
 async def lock_works(connection: Connection, dialogs: Iterable[DialogState]) -> None:

@@ -10,7 +10,8 @@ from uuid import UUID
 import structlog
 
 from battcrm.events.outbox import append, append_together
-from battcrm.infra.due import ALL_BUCKETS, NO_TENANT
+from battcrm.infra.due import ALL_BUCKETS, NO_TENANT, Claim
+from battcrm.infra.handoff import Handoff
 from battcrm.infra.health import HEALTH
 from battcrm.infra.postgres import UNAVAILABLE, Connection, Pool, is_cut
 from battcrm.infra.telemetry import METRICS
@@ -55,6 +56,7 @@ class Processor:
         *,
         ordered_kinds: frozenset[str] = frozenset(),
         hydrated_kinds: frozenset[str] = frozenset(),
+        turns: Handoff | None = None,
         buckets: Sequence[int] = ALL_BUCKETS,
         batch: int = 200,
         per_tenant: int = 50,
@@ -67,6 +69,7 @@ class Processor:
         self._directory = Directory(ids)
         self._ordered = ordered_kinds
         self._hydrated = hydrated_kinds
+        self._turns = turns or Handoff()
         self._buckets = list(buckets)
         self._batch = batch
         self._per_tenant = per_tenant
@@ -108,13 +111,10 @@ class Processor:
         return done
 
     async def _normal_step(self) -> int:
-        async with self._pool.acquire() as connection, connection.transaction():
-            rows = await connection.fetch(store.TAKE, *self._claim(self._batch, attempted=False))
-            self._advance(rows)
-            if len(rows) < self._per_tenant:
-                self._cursor = NO_TENANT
-            outcome = await self._process(connection, rows)
-        self._wake(outcome)
+        rows = await self._through(store.TAKE, *self._claim(self._batch, attempted=False))
+        self._advance(rows)
+        if len(rows) < self._per_tenant:
+            self._cursor = NO_TENANT
         if not rows and self._cursor == NO_TENANT:
             # Rows met before and left behind (a failed single) still wait with attempts > 0.
             return await self._careful_step(only_attempted=True)
@@ -164,9 +164,7 @@ class Processor:
     async def _take(self, rows: Sequence[Any]) -> bool:
         """Process marked rows as one batch; False if the batch as a whole cannot be processed."""
         try:
-            async with self._pool.acquire() as connection, connection.transaction():
-                taken = await connection.fetch(store.TAKE_THESE, *_keys(rows))
-                outcome = await self._process(connection, taken)
+            await self._through(store.TAKE_THESE, *_keys(rows))
         except UNAVAILABLE as error:
             # A connection that was lost says nothing about the rows: they are forgiven when the database is back.
             self._marked = self._marked if is_cut(error) else ()
@@ -176,7 +174,6 @@ class Processor:
             log.warning("processor.row_failed", rows=len(rows), error=type(error).__name__, detail=str(error)[:200])
             return False
         self._marked, self._cuts = (), 0
-        self._wake(outcome)
         return True
 
     async def _single(self, row: Any) -> None:
@@ -194,9 +191,24 @@ class Processor:
         ready = now + timedelta(seconds=0.2 * 2 ** row["attempts"])
         await self._pool.execute(store.POSTPONE, row["tenant_id"], row["inbox_id"], ready)
 
-    async def _process(self, connection: Connection, rows: Sequence[Any]) -> IntakePlan | None:
-        if not rows:
-            return None
+    async def _through(self, query: str, *arguments: Any) -> Sequence[Any]:
+        """Take rows and process them, in one transaction; the rows."""
+        plan: IntakePlan | None = None
+        try:
+            async with self._pool.acquire() as connection, connection.transaction():
+                rows = await connection.fetch(query, *arguments)
+                if rows:
+                    plan = await self._process(connection, rows)
+        except UNAVAILABLE as error:
+            if plan is not None and is_cut(error):
+                # Perhaps it was committed, and then nobody else may have these clients until their leases end.
+                self._turns.give(_held(plan))
+            raise
+        if plan is not None:
+            self._pass_on(plan)
+        return rows
+
+    async def _process(self, connection: Connection, rows: Sequence[Any]) -> IntakePlan:
         now = self._clock.now()
         arrivals = sorted((_arrival(row) for row in rows), key=self._order)
         tenancies = await self._configs.load({a.tenant_id for a in arrivals}, connection)
@@ -213,7 +225,7 @@ class Processor:
             traced.bind(plan, now)
         writes = Together()
         await store.insert_messages(writes, () if plan.changes else plan.messages)
-        store.write_dialogs(writes, resolved.dialogs.values())
+        store.write_dialogs(writes, resolved.dialogs.values(), self._turns, now)
         await self._send(connection, writes, plan, now)
         METRICS.processed.labels("stored").inc(len(rows) - len(plan.orphans))
         METRICS.processed.labels("orphan").inc(len(plan.orphans))
@@ -223,9 +235,9 @@ class Processor:
         """Send what was gathered, the events as its last part unless something else takes locks before them."""
         if not plan.leaves_more:
             await append_together(writes, plan.events, self._ids, now)
-            await writes.send(connection)
+            plan.due = await writes.send(connection, store.DUE)
             return
-        await writes.send(connection)
+        plan.due = await writes.send(connection, store.DUE)
         await store.note_people(connection, plan.reach, plan.phones, now)
         await store.put_back(connection, plan.orphans, self._ids, now)
         await schedule(connection, plan.follow_ups, self._ids, now)
@@ -291,12 +303,12 @@ class Processor:
         """Go on behind the last tenant taken; start over when there was nothing (left) behind it."""
         self._cursor = max(row["tenant_id"] for row in rows) if rows else NO_TENANT
 
-    def _wake(self, plan: IntakePlan | None) -> None:
-        if plan is None:
-            return
+    def _pass_on(self, plan: IntakePlan) -> None:
         if TRACING.on:
             traced.processed(plan, self._clock.now())
-        if plan.messages or plan.edits:
+        held = _held(plan)
+        self._turns.give(held)
+        if len(held) < len(plan.due):
             self._wakeups.notify(WAKE_TURNS)
         if plan.events:
             self._wakeups.notify(WAKE_RELAY)
@@ -314,6 +326,11 @@ def _arrival(row: Any) -> Arrival:
         received_at=row["received_at"],
         message=decode(row["payload"]),
     )
+
+
+def _held(plan: IntakePlan) -> list[Claim]:
+    """The clients leased to a worker of this process."""
+    return [Claim(r["tenant_id"], r["client_id"], r["token"], r["attempts"], r) for r in plan.due if r["held"]]
 
 
 def _keys(rows: Sequence[Any]) -> tuple[list[UUID], list[int]]:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+from battcrm.infra.pace import Muster
 from battcrm.kit.clock import Clock
 from battcrm.kit.ids import IdFactory
 from battcrm.models.calls import WORDING, CallScope
@@ -82,8 +83,9 @@ class Layers:
 class TurnEngine:
     """Runs turns; shared by all clients of a process."""
 
-    def __init__(self, layers: Layers, clock: Clock, ids: IdFactory) -> None:
+    def __init__(self, layers: Layers, clock: Clock, ids: IdFactory, commits: Muster | None = None) -> None:
         self._layers = layers
+        self._commits = commits or Muster()
         self._clock = clock
         self._ids = ids
 
@@ -160,7 +162,8 @@ class TurnEngine:
         if not reading.open_fields or held or _muted(_current(turn.appeals)):
             return None
         began = self._clock.monotonic()
-        completion = await self._layers.extractor.complete(texts, reading, context)
+        with self._commits.late():
+            completion = await self._layers.extractor.complete(texts, reading, context)
         self._took(outcome, "model_ms", began)
         _add(outcome, "provider_ms", completion.provider_ms)
         outcome.model_calls += completion.calls
@@ -206,7 +209,8 @@ class TurnEngine:
         began = self._clock.monotonic()
         scope = CallScope(turn.dialog.tenant_id, outcome.turn_id, purpose=WORDING, client_id=turn.client_id)
         settings = turn.tenancy.config.section(self._layers.response_settings)
-        written, steps = await self._layers.writer.write(branch.plan, situation, settings, branch.drafts, scope)
+        with self._commits.late():
+            written, steps = await self._layers.writer.write(branch.plan, situation, settings, branch.drafts, scope)
         if steps:
             self._took(outcome, "wording_ms", began)
             _add(outcome, "provider_ms", scope.report.provider_ms)

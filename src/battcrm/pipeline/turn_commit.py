@@ -10,7 +10,8 @@ from uuid import UUID
 
 from battcrm.events.outbox import append_together
 from battcrm.infra.due import Claim
-from battcrm.infra.postgres import Connection, Pool, columns
+from battcrm.infra.handoff import Handoff
+from battcrm.infra.postgres import UNAVAILABLE, Connection, Pool, columns, is_cut
 from battcrm.infra.telemetry import METRICS
 from battcrm.infra.together import Together
 from battcrm.kit.clock import Clock
@@ -20,7 +21,7 @@ from battcrm.pipeline import write_appeals, write_turns
 from battcrm.pipeline.catch_up import catch_up
 from battcrm.pipeline.handovers import watch_handovers
 from battcrm.pipeline.turn_types import Branch, TurnOutcome, TurnState
-from battcrm.pipeline.write_replies import Replies
+from battcrm.pipeline.write_replies import TAKEN, Replies
 
 MAX_SUPERSEDED: Final = 2
 
@@ -62,28 +63,48 @@ class Locked:
 
 
 class TurnCommitter:
-    """Writes outcomes. Called with batches by a Batcher; each outcome gets its own verdict."""
+    """Writes outcomes. Called with batches by a Batcher; each outcome gets its own verdict.
 
-    def __init__(self, pool: Pool, clock: Clock, ids: IdFactory) -> None:
+    `sends`: the sender of this process, where there is one; it is given the replies it has room for.
+    """
+
+    def __init__(self, pool: Pool, clock: Clock, ids: IdFactory, sends: Handoff | None = None) -> None:
         self._pool = pool
         self._clock = clock
         self._ids = ids
+        self._sends = sends or Handoff()
 
     async def commit(self, outcomes: Sequence[TurnOutcome]) -> Sequence[TurnState]:
         """How each turn ended. LOST and SUPERSEDED have had no effect (but for a handover)."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            locked = await self._lock(connection, outcomes)
-            verdicts = [self._judge(outcome, locked) for outcome in outcomes]
-            now = self._clock.now()
-            kept = [o for o, v in zip(outcomes, verdicts, strict=True) if v in (TurnState.POSTED, TurnState.SILENT)]
-            dropped = [o for o, v in zip(outcomes, verdicts, strict=True) if v is TurnState.SUPERSEDED]
-            handovers = [o for o in dropped if o.hands_over and not _begins_anew(o, locked)]
-            await self._write(connection, kept, handovers, locked, now)
-            await self._release(connection, [o for o in dropped if o not in handovers], locked)
-            await write_turns.superseded_turns(connection, [o for o in dropped if o not in handovers], now)
+        verdicts: list[TurnState] = []
+        queued: list[Claim] = []
+        try:
+            async with self._pool.acquire() as connection, connection.transaction():
+                verdicts, queued = await self._settle(connection, outcomes)
+        except UNAVAILABLE as error:
+            if is_cut(error):
+                # Perhaps it was committed, and then nobody else may send these until their leases end.
+                self._sends.give(queued)
+            raise
+        self._sends.give(queued)
         for verdict in verdicts:
             METRICS.turns.labels(verdict.value).inc()
         return verdicts
+
+    async def _settle(
+        self, connection: Connection, outcomes: Sequence[TurnOutcome]
+    ) -> tuple[list[TurnState], list[Claim]]:
+        """Write what may take effect; the verdicts, and the replies leased to the sender of this process."""
+        locked = await self._lock(connection, outcomes)
+        verdicts = [self._judge(outcome, locked) for outcome in outcomes]
+        now = self._clock.now()
+        kept = [o for o, v in zip(outcomes, verdicts, strict=True) if v in (TurnState.POSTED, TurnState.SILENT)]
+        dropped = [o for o, v in zip(outcomes, verdicts, strict=True) if v is TurnState.SUPERSEDED]
+        handovers = [o for o in dropped if o.hands_over and not _begins_anew(o, locked)]
+        queued = await self._write(connection, [*kept, *handovers], locked, now)
+        await self._release(connection, [o for o in dropped if o not in handovers], locked)
+        await write_turns.superseded_turns(connection, [o for o in dropped if o not in handovers], now)
+        return verdicts, queued
 
     async def release_idle(self, claims: Sequence[Claim]) -> Sequence[None]:
         """Give back clients that turned out to have nothing due."""
@@ -125,19 +146,13 @@ class TurnCommitter:
         return TurnState.POSTED if outcome.speaks else TurnState.SILENT
 
     async def _write(
-        self,
-        connection: Connection,
-        kept: Sequence[TurnOutcome],
-        handovers: Sequence[TurnOutcome],
-        locked: Locked,
-        now: datetime,
-    ) -> None:
-        outcomes = [*kept, *handovers]
+        self, connection: Connection, outcomes: Sequence[TurnOutcome], locked: Locked, now: datetime
+    ) -> list[Claim]:
         if not outcomes:
-            return
+            return []
         await catch_up(connection, outcomes, locked.appeals)
         numbers = await write_appeals.appeal_numbers(connection, outcomes)
-        replies = Replies(locked.dialogs, self._ids, now, numbers)
+        replies = Replies(locked.dialogs, self._ids, now, numbers, self._sends)
         for outcome in outcomes:
             replies.add(outcome)
         events = write_appeals.appeal_events(outcomes, locked.appeals)
@@ -154,18 +169,25 @@ class TurnCommitter:
         await write_turns.dialogs(connection, writes, outcomes, locked.dialogs, replies.spoken)
         write_turns.release_clients(writes, [o for o in outcomes if o.final])
         await append_together(writes, [*events, *replies.events], self._ids, now)
-        await writes.send(connection)
+        queued = await writes.send(connection, TAKEN)
         await replies.suggest(connection)
         await write_appeals.episode_ends(connection, outcomes, now)
-        for outcome in outcomes:
-            for branch in outcome.branches:
-                METRICS.actions.labels(branch.plan.action.value, branch.plan.reason).inc()
+        _note(outcomes, queued)
+        return [Claim(r["tenant_id"], r["outgoing_id"], r["token"], r["attempts"], r) for r in queued]
 
     async def _release(self, connection: Connection, dropped: Sequence[TurnOutcome], locked: Locked) -> None:
         """Give the clients back; they are due again as their newer messages asked. A merge is not counted."""
         rows = {(o.input.dialog.tenant_id, o.input.client_id): 0 if _merged(o, locked) else 1 for o in dropped}
         if rows:
             await connection.execute(_RELEASE, *columns([(*k, n) for k, n in sorted(rows.items())], 3))
+
+
+def _note(outcomes: Sequence[TurnOutcome], queued: Sequence[Any]) -> None:
+    taken = {row["dialog_id"] for row in queued}
+    for outcome in outcomes:
+        outcome.taken = outcome.input.dialog.dialog_id in taken
+        for branch in outcome.branches:
+            METRICS.actions.labels(branch.plan.action.value, branch.plan.reason).inc()
 
 
 def _begins_anew(outcome: TurnOutcome, locked: Locked) -> bool:

@@ -114,7 +114,7 @@ class Branch:
 
 @dataclass(slots=True)
 class TurnOutcome:
-    """The result to commit. `final` releases the client's lease."""
+    """The result to commit. `final` releases the client's lease; `taken`: a sender already has what it says."""
 
     input: TurnInput
     turn_id: UUID
@@ -126,6 +126,7 @@ class TurnOutcome:
     model_calls: int = 0
     model_steps: tuple[str, ...] = ()
     final: bool = True
+    taken: bool = False
     events: list[Event] = field(default_factory=list)
 
     @property

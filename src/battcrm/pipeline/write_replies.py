@@ -10,6 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from battcrm.events.catalogue import Event, SuggestionMade
+from battcrm.infra.handoff import Handoff
 from battcrm.infra.postgres import Connection, columns
 from battcrm.infra.together import Together
 from battcrm.infra.tracing import TRACING
@@ -21,19 +22,24 @@ from battcrm.pipeline import traced
 from battcrm.pipeline.settings import DialogSettings
 from battcrm.pipeline.turn_types import Branch, TurnOutcome
 
-# What was queued before is not said again, and leaves no message.
+# What was queued before is not said again, and leaves no message. Where a sender of this process has room, the first reply
+# of a chat in which nothing waits is leased to it as a claim would do it.
 _QUEUE: Final = """
 INSERT INTO outgoing (tenant_id, outgoing_id, bucket, dialog_id, channel_id, seq, turn_id, covered_seq, part, author,
-                      state, payload, message_id, due_at, expires_at, created_at)
+                      state, payload, message_id, due_at, expires_at, created_at, lease_until, token, attempts)
 SELECT tenant_id, outgoing_id, bucket, dialog_id, channel_id, seq, turn_id, covered_seq, part, 'bot', 'pending',
-       payload, message_id, $13, expires_at, $13
+       payload, message_id, $14, expires_at, $14, CASE WHEN held THEN $15::timestamptz END, held::int, held::int
 FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::uuid[], $5::uuid[], $6::bigint[], $7::uuid[], $8::bigint[],
-  $9::smallint[], $10::jsonb[], $11::uuid[], $12::timestamptz[])
+  $9::smallint[], $10::jsonb[], $11::uuid[], $12::timestamptz[], $13::bool[])
   AS o(tenant_id, outgoing_id, bucket, dialog_id, channel_id, seq, turn_id, covered_seq, part, payload, message_id,
-       expires_at)
+       expires_at, free)
+CROSS JOIN LATERAL (SELECT o.free AND NOT EXISTS (
+  SELECT 1 FROM outgoing b WHERE b.tenant_id = o.tenant_id AND b.dialog_id = o.dialog_id
+  AND b.state IN ('pending', 'sending')) AS held) h
 ON CONFLICT (tenant_id, dialog_id, covered_seq, part) WHERE author = 'bot' AND covered_seq IS NOT NULL DO NOTHING
-RETURNING outgoing_id
+RETURNING *
 """
+TAKEN: Final = "SELECT * FROM queued WHERE lease_until IS NOT NULL /* tenant_id: of the turns */"
 _SAY: Final = """
 INSERT INTO message (tenant_id, message_id, dialog_id, identity_id, seq, direction, author, kind, text, content, state,
                      appeal_id, outgoing_id, received_at)
@@ -61,9 +67,15 @@ class Replies:
     """Collects the rows of a batch of turns. A turn's rows are unique on (dialog, covered up to, part)."""
 
     def __init__(
-        self, locked: Mapping[tuple[UUID, UUID], Any], ids: IdFactory, now: datetime, numbers: Mapping[UUID, int]
+        self,
+        locked: Mapping[tuple[UUID, UUID], Any],
+        ids: IdFactory,
+        now: datetime,
+        numbers: Mapping[UUID, int],
+        sends: Handoff,
     ) -> None:
         self._locked = locked
+        self._sends = sends
         self._numbers = numbers
         self._ids = ids
         self._now = now
@@ -84,7 +96,7 @@ class Replies:
 
     async def queue(self, writes: Together) -> None:
         """Put the replies and their messages among the statements of the commit."""
-        writes.part("queued", _QUEUE, *columns(self._queued, 12), self._now)
+        writes.part("queued", _QUEUE, *columns(self._queued, 13), self._now, self._sends.until(self._now))
         await writes.execute(_SAY, *columns(self._said, 9), self._now)
 
     async def suggest(self, connection: Connection) -> None:
@@ -137,6 +149,7 @@ class Replies:
                 _payload(outcome, draft.text, buttons),
                 message_id,
                 self._now + timedelta(seconds=limit),
+                part == 0 and self._sends.accepts(view.channel_id),
             )
         )
         self._said.append(

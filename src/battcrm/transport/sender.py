@@ -16,6 +16,7 @@ import structlog
 from battcrm.infra.batcher import Batcher
 from battcrm.infra.circuit import Circuit, CircuitOpen
 from battcrm.infra.due import ALL_BUCKETS, OUTGOING, Claim, DueQueue
+from battcrm.infra.handoff import Handoff
 from battcrm.infra.health import HEALTH
 from battcrm.infra.postgres import UNAVAILABLE, Pool, is_cut
 from battcrm.infra.telemetry import METRICS
@@ -55,7 +56,10 @@ class _Line:
 
 
 class OutWorker:
-    """One process's share of the sending. In-flight caps keep a dead channel from filling the worker."""
+    """One process's share of the sending. In-flight caps keep a dead channel from filling the worker.
+
+    `handoff`: where replies come from that were leased to this worker as they were queued.
+    """
 
     def __init__(
         self,
@@ -70,6 +74,7 @@ class OutWorker:
         per_channel: int = 40,
         lease: float = 90.0,
         outcome_pace: float = 0.0,
+        handoff: Handoff | None = None,
         buckets: Sequence[int] = ALL_BUCKETS,
     ) -> None:
         self._clock = clock
@@ -82,7 +87,10 @@ class OutWorker:
         self._ends: Batcher[Outcome, bool] = Batcher(store.settle, maximum=100, pace=outcome_pace)
         self._concurrency = concurrency
         self._per_channel = per_channel
-        self._lease = lease
+        self.lease = lease
+        self._handoff = handoff or Handoff()
+        self._given: list[Claim] = []
+        self._group: asyncio.TaskGroup | None = None
         self._lines: dict[UUID, _Line] = {}
         self._closed: dict[UUID, float] = {}
         self._unusable: dict[UUID, float] = {}
@@ -94,29 +102,45 @@ class OutWorker:
 
     async def run(self) -> None:
         """Send until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._keep())
-            while True:
-                HEALTH.beat("out-worker")
-                if not await self._start_some(group):
-                    await self._wakeups.wait(WAKE, self._queue.pause())
+        async with asyncio.TaskGroup() as self._group:
+            self._group.create_task(self._keep())
+            with self._handoff.to(self):
+                while True:
+                    HEALTH.beat("out-worker")
+                    if not await self._start_some(self._group):
+                        await self._wakeups.wait(WAKE, self._queue.pause())
 
     async def step(self) -> int:
         """Send everything that is due now; how many rows were taken. For tests with a moved clock."""
         async with asyncio.TaskGroup() as group:
             before = self._running.total()
+            given, self._given = self._given, []
+            self._start(group, given)
             await self._start_some(group)
             return self._running.total() - before
+
+    def accepts(self, channel_id: UUID) -> bool:
+        """Half of the room is left to what has waited longer; nothing for a channel that is shut."""
+        if channel_id in self._closed or channel_id in self._unusable:
+            return False
+        return self._running.total() < self._concurrency // 2 and self._running[channel_id] < self._per_channel // 2
+
+    def take(self, claims: Sequence[Claim]) -> None:
+        """Send what was leased to this worker; without `run`, with the next `step`."""
+        if self._group is not None:
+            self._start(self._group, claims)
+        else:
+            self._given += claims
 
     async def _keep(self) -> None:
         """A send that takes long (large files, a database that is away at its end) keeps its row: it is not dead."""
         while True:
-            await self._clock.sleep(self._lease / 3)
-            since = self._clock.monotonic() - self._lease / 3
+            await self._clock.sleep(self.lease / 3)
+            since = self._clock.monotonic() - self.lease / 3
             held = [claim for claim, began in self._begun.values() if began <= since]
             try:
                 if held:
-                    await self._queue.extend(held, self._lease)
+                    await self._queue.extend(held, self.lease)
             except UNAVAILABLE as error:
                 log.warning("sends.database", error=type(error).__name__)
 
@@ -134,7 +158,7 @@ class OutWorker:
         try:
             claims = await self._queue.claim(
                 min(free, 100),
-                lease=self._lease,
+                lease=self.lease,
                 per_tenant=self._per_channel,
                 extra=([*self._closed, *self._unusable, *full],),
             )
@@ -142,12 +166,15 @@ class OutWorker:
             log.warning("sends.database", error=type(error).__name__)
             await self._clock.sleep(0.5)
             return False
+        self._start(group, claims)
+        return len(claims) >= min(free, self._per_channel)
+
+    def _start(self, group: asyncio.TaskGroup, claims: Sequence[Claim]) -> None:
         for claim in claims:
             channel: UUID = claim.row["channel_id"]
             self._running[channel] += 1
             METRICS.sending.set(self._running.total())
             group.create_task(self._guarded(claim, channel))
-        return len(claims) >= min(free, self._per_channel)
 
     async def _guarded(self, claim: Claim, channel: UUID) -> None:
         try:

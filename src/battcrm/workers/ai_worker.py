@@ -9,6 +9,7 @@ from battcrm.events.tail import Tail
 from battcrm.graph.context import GraphContextReader
 from battcrm.graph.follow import EVENT_TYPES, forget
 from battcrm.infra.health import HEALTH
+from battcrm.infra.pace import Muster
 from battcrm.kit.errors import Invalid
 from battcrm.pipeline.ai_worker import AiWorker
 from battcrm.pipeline.presence import Presence
@@ -26,16 +27,18 @@ _ROLE: Final = "ai-worker"
 
 def build(runtime: Runtime, layers: Layers, presence: Presence | None = None) -> AiWorker:
     """An AI worker on the runtime's servers."""
+    commits = Muster(COMMITS)
     return AiWorker(
         runtime.pool,
         runtime.clock,
         runtime.wakeups,
-        TurnEngine(layers, runtime.clock, runtime.ids),
+        TurnEngine(layers, runtime.clock, runtime.ids, commits),
         TurnLoader(runtime.pool, runtime.clock, runtime.configs),
-        TurnCommitter(runtime.pool, runtime.clock, runtime.ids),
+        TurnCommitter(runtime.pool, runtime.clock, runtime.ids, runtime.sends),
         presence=presence,
         buckets=runtime.buckets,
-        commit_pace=COMMITS,
+        commits=commits,
+        handoff=runtime.turns,
     )
 
 

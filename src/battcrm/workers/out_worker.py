@@ -26,6 +26,7 @@ def build(runtime: Runtime) -> OutWorker:
         http_for,
         buckets=runtime.buckets,
         outcome_pace=OUTCOMES,
+        handoff=runtime.sends,
     )
 
 

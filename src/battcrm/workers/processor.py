@@ -19,6 +19,7 @@ def build(runtime: Runtime) -> Processor:
         runtime.configs,
         ordered_kinds=ordered,
         hydrated_kinds=hydrated,
+        turns=runtime.turns,
         buckets=runtime.buckets,
     )
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 from redis.asyncio import Redis
 
 import battcrm.workers.sections  # noqa: F401 - registers every section of a tenant's document
+from battcrm.infra.handoff import Handoff
 from battcrm.infra.http import AioHttp
 from battcrm.infra.postgres import UNAVAILABLE, Pool, follow_database_clock, open_pool
 from battcrm.infra.reach import REFUSED, cannot_connect
@@ -57,6 +58,10 @@ class Runtime:
     configs: TenantConfigs
     channels: ChannelDirectory
     http: AioHttp
+    turns: Handoff = field(default_factory=Handoff)
+    """From the processor to the AI worker, where both run in this process."""
+    sends: Handoff = field(default_factory=Handoff)
+    """From the AI worker to the out worker, where both run in this process."""
 
     @property
     def buckets(self) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from battcrm.extraction.dispatcher import RuleExtractor
 from battcrm.extraction.gazetteer.catalogue import Catalogue
 from battcrm.graph.context import GraphContextReader
 from battcrm.graph.pricing_source import PostgresPricing
+from battcrm.infra.handoff import Handoff
 from battcrm.infra.postgres import Pool
 from battcrm.infra.redis import open_redis
 from battcrm.infra.wake import Wakeups
@@ -35,7 +36,7 @@ FIVE = ("message.received", "message.sent", "client.created", "appeal.created", 
 class RealTurns(Bench):
     """The bench with the turn's own layers instead of an echo; there is no graph, and turns go on without it."""
 
-    def _ai(self, pool: Pool) -> AiWorker:
+    def _ai(self, pool: Pool, sends: Handoff) -> AiWorker:
         wakeups = Wakeups()
         composer = TemplateComposer()
         layers = Layers(
@@ -49,7 +50,7 @@ class RealTurns(Bench):
             query_limits=query_limits,
         )
         loader = TurnLoader(pool, self.clock, TenantConfigs(pool, self.clock, wakeups))
-        committer = TurnCommitter(pool, self.clock, self.ids)
+        committer = TurnCommitter(pool, self.clock, self.ids, sends)
         engine = TurnEngine(layers, self.clock, self.ids)
         return AiWorker(pool, self.clock, wakeups, engine, loader, committer, deadline=3600.0)
 

@@ -22,7 +22,7 @@ TOGETHER = {
     "NULL::timestamptz AS due_at",
     "worded": "SELECT NULL::uuid AS message_id",
     "gone": "SELECT NULL::uuid AS identity_id",
-    "queued": "SELECT NULL::uuid AS outgoing_id",
+    "queued": "SELECT NULL::uuid AS outgoing_id, NULL::timestamptz AS lease_until",
 }
 
 

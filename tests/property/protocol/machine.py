@@ -27,10 +27,10 @@ class Histories(RuleBasedStateMachine):
     """One history. `place` gives the servers; it is set by the test that runs the machine."""
 
     place: ClassVar[Place]
+    world: Bench
 
     def __init__(self) -> None:
         super().__init__()
-        self.world: Bench = self.place.open()
         self.ledger = Ledger()
         self.shops: list[Shop] = []
         self.intake_deaths = self.refusals = 0
@@ -38,8 +38,9 @@ class Histories(RuleBasedStateMachine):
     def do(self, work: Any) -> Any:
         return self.place.loop.run_until_complete(work)
 
-    @initialize(shops=st.integers(1, 2))
-    def begin(self, shops: int) -> None:
+    @initialize(shops=st.integers(1, 2), together=st.booleans())
+    def begin(self, shops: int, together: bool) -> None:
+        self.world = self.place.open(together=together)
         self.shops = [self.do(self.world.shop()) for _ in range(shops)]
 
     @rule(shop=st.integers(0, 1), chat=st.sampled_from(CHATS), times=st.sampled_from((1, 2, 3, 30)), now=st.booleans())

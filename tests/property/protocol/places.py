@@ -37,15 +37,15 @@ class Place:
         self._redis = open_redis(self._redis_url, connect_timeout=PATIENCE)
         self._stack.push_async_callback(self._redis.aclose)
 
-    def open(self) -> Bench:
-        """A bench on empty tables."""
-        return self.loop.run_until_complete(self._open())
+    def open(self, *, together: bool) -> Bench:
+        """A bench on empty tables; `together`: work is handed over inside a process."""
+        return self.loop.run_until_complete(self._open(together))
 
-    async def _open(self) -> Bench:
+    async def _open(self, together: bool) -> Bench:
         await self._own.execute("SELECT test_support.wipe()")
         messenger = Messenger()
         messenger.connect()
-        return Bench(self._own, self._real, messenger, RedisBus(self._redis))
+        return Bench(self._own, self._real, messenger, RedisBus(self._redis), together=together)
 
     def close(self, world: Bench) -> None:
         """End a history."""

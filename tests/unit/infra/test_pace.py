@@ -1,4 +1,4 @@
-"""Starts are kept apart; an idle loop starts at once; batches of a paced Batcher gather what came meanwhile."""
+"""Starts are kept apart, an idle loop starts at once; a batch waits for those who are coming, and for nobody else."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from battcrm.infra.batcher import Batcher
-from battcrm.infra.pace import Pace
+from battcrm.infra.pace import Muster, Pace
 
 
 async def test_the_first_start_waits_for_nothing_and_the_next_ones_do() -> None:
@@ -75,3 +75,50 @@ async def test_early_starts_put_the_next_one_off_by_one_pause_only() -> None:
         await pace.start(early)
     async with asyncio.timeout(120):
         await pace.start()
+
+
+def recorder(muster: Muster) -> tuple[Batcher[int, int], list[list[int]]]:
+    batches: list[list[int]] = []
+
+    async def flush(items: Sequence[int]) -> Sequence[int]:
+        batches.append(list(items))
+        return items
+
+    return Batcher(flush, muster=muster), batches
+
+
+async def test_a_batch_leaves_when_nobody_is_coming_any_more() -> None:
+    muster = Muster(3600.0)
+    batcher, batches = recorder(muster)
+    with muster.coming():
+        with muster.coming():
+            first = asyncio.ensure_future(batcher.submit(1))
+            for _ in range(20):
+                await asyncio.sleep(0)
+        second = asyncio.ensure_future(batcher.submit(2))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert batches == []
+    assert list(await asyncio.gather(first, second)) == [1, 2]
+    assert batches == [[1, 2]]
+
+
+async def test_nobody_waits_for_one_who_is_late() -> None:
+    muster = Muster(3600.0)
+    batcher, batches = recorder(muster)
+    with muster.coming(), muster.late():
+        assert await batcher.submit(1) == 1
+        with muster.coming():
+            waiting = asyncio.ensure_future(batcher.submit(2))
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert batches == [[1]]
+        assert await waiting == 2
+
+
+async def test_a_batch_does_not_wait_for_ever() -> None:
+    muster = Muster(0.01)
+    batcher, _ = recorder(muster)
+    with muster.coming():
+        async with asyncio.timeout(120):
+            assert await batcher.submit(1) == 1

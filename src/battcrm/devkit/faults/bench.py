@@ -10,10 +10,12 @@ import asyncio
 import contextlib
 import contextvars
 import random
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, cast
 
 import structlog
@@ -24,6 +26,7 @@ from battcrm.devkit.faults.pool import Fault, FaultyPool, Traffic
 from battcrm.events.bus import EventBus
 from battcrm.events.lease import Leases
 from battcrm.events.relay import Relay
+from battcrm.infra.handoff import Handoff
 from battcrm.infra.http import AioHttp
 from battcrm.infra.partitions import maintain
 from battcrm.infra.postgres import UNAVAILABLE, Pool, open_pool
@@ -81,6 +84,7 @@ class Role:
     name: str
     pool: FaultyPool
     worker: Any
+    taking: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     current: asyncio.Task[Any] | None = None
 
@@ -94,7 +98,10 @@ class Shop:
 
 @dataclass
 class Bench:
-    """The world and the hands that move it. `in_doubt` bounds what may become unknown (PROTOCOL K)."""
+    """The world and the hands that move it. `in_doubt` bounds what may become unknown (PROTOCOL K).
+
+    `together`: roles of one number hand their work over to each other, as in one process.
+    """
 
     pool: Pool
     real: Pool
@@ -107,6 +114,7 @@ class Bench:
     in_doubt: int = 0
     batch: int = 200
     seed: int = 1
+    together: bool = False
 
     def __post_init__(self) -> None:
         # The same ids in each run: tenants, and with them buckets and the order of claims, are part of a history.
@@ -114,6 +122,8 @@ class Bench:
         self.vault = Vault([_KEY])
         self.http = AioHttp()
         self.buckets: tuple[int, ...] = tuple(range(64))
+        self._turns: dict[str, Handoff] = defaultdict(Handoff)
+        self._sends: dict[str, Handoff] = defaultdict(Handoff)
         self.names = ROLES if self.bus is None else (*ROLES, "relay")
         self.roles = {name: self._role(name) for name in (*self.names, "door")}
 
@@ -185,6 +195,7 @@ class Bench:
         role = self.roles[name]
         if name.startswith("out"):
             self.in_doubt += self._sending(role)
+        role.taking.close()
         await role.pool.kill()
         role.pool.dead = True
         for task in list(role.tasks):
@@ -250,32 +261,37 @@ class Bench:
 
     def _role(self, name: str) -> Role:
         pool = FaultyPool(self.real, self.traffic)
-        seen = cast("Pool", pool)
-        return Role(name, pool, self._builders()[name.split("-", maxsplit=1)[0]](seen))
+        kind, _, number = name.partition("-")
+        role = Role(name, pool, self._builders(number)[kind](cast("Pool", pool)))
+        into = {"ai": self._turns[number], "out": self._sends[number]}.get(kind)
+        if self.together and into is not None:
+            role.taking.enter_context(into.to(role.worker))
+        return role
 
-    def _builders(self) -> dict[str, Callable[[Pool], Any]]:
+    def _builders(self, number: str) -> dict[str, Callable[[Pool], Any]]:
         return {
-            "processor": self._processor,
-            "ai": self._ai,
+            "processor": partial(self._processor, turns=self._turns[number]),
+            "ai": partial(self._ai, sends=self._sends[number]),
             "out": self._out,
             "door": self._door,
             "relay": self._relay,
         }
 
-    def _processor(self, pool: Pool) -> Processor:
+    def _processor(self, pool: Pool, turns: Handoff) -> Processor:
         wakeups = Wakeups()
         ordered = {
             k for k in registry.kinds() if k == KIND and registry.manifest_of(k).capabilities.ordered_by_platform
         }
         configs = TenantConfigs(pool, self.clock, wakeups)
+        kinds = frozenset(ordered)
         return Processor(
-            pool, self.clock, self.ids, wakeups, configs, ordered_kinds=frozenset(ordered), batch=self.batch
+            pool, self.clock, self.ids, wakeups, configs, ordered_kinds=kinds, turns=turns, batch=self.batch
         )
 
-    def _ai(self, pool: Pool) -> AiWorker:
+    def _ai(self, pool: Pool, sends: Handoff) -> AiWorker:
         wakeups = Wakeups()
         loader = TurnLoader(pool, self.clock, TenantConfigs(pool, self.clock, wakeups))
-        committer = TurnCommitter(pool, self.clock, self.ids)
+        committer = TurnCommitter(pool, self.clock, self.ids, sends)
         engine = EchoEngine(self.clock, self.ids, self.gate)
         # The deadline is real time and the clock here is not: out of the way.
         return AiWorker(pool, self.clock, wakeups, engine, loader, committer, deadline=3600.0)
@@ -335,12 +351,12 @@ def _factory(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyn
 
 
 @asynccontextmanager
-async def bench(url: str, **capabilities: Any) -> AsyncIterator[Bench]:
+async def bench(url: str, *, together: bool = False, **capabilities: Any) -> AsyncIterator[Bench]:
     """A bench on a migrated, empty database."""
     messenger = Messenger()
     messenger.connect(**capabilities)
     async with pools(url) as (own, real):
-        world = Bench(own, real, messenger)
+        world = Bench(own, real, messenger, together=together)
         try:
             yield world
         finally:
