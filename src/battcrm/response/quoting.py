@@ -62,6 +62,7 @@ def plan_price(case: Case) -> Plan:
     language = case.language
     priced = {q.repair_type for q in quotes}
     unpriced = [label("repair", r, language) for r in case.repairs if r not in priced]
+    low, high = sum(q.low for q in quotes), sum(q.high for q in quotes)
     return case.answer(
         Reason.QUOTE,
         "quote",
@@ -70,8 +71,10 @@ def plan_price(case: Case) -> Plan:
         quotes=[_shown(q, case) for q in quotes],
         unpriced=unpriced,
         own_part=case.owner == PartOwner.CLIENT,
-        low=sum(q.low for q in quotes),
-        high=sum(q.high for q in quotes),
+        low=low,
+        high=high,
+        currency=quotes[0].currency,
+        total=(low, high) if len(quotes) > 1 and not unpriced else None,
         own_part_note="",
     )
 

@@ -192,6 +192,9 @@ def test_wrong_hours_are_refused(span: str) -> None:
         ("вы работаете в субботу?", "hours"), ("картой можно?", "payment"), ("курьером отправите?", "delivery"),
         ("какая гарантия", "warranty"), ("когда можно подъехать?", "hours"), ("where are you located", "address"), ("what are your opening hours?", "hours"),
         ("экран в наличии есть?", None), ("по наличию подскажите", None), ("можно наличкой?", "payment"),
+        ("the lid won't close, how much is the hinge?", None), ("location services are off, can you fix it?", None),
+        ("не заходит в почту, почините?", None), ("как достать симку, доставать сами будете?", None),
+        ("are you open on Sunday?", "hours"), ("when do you close?", "hours"), ("what's your address?", "address"),
         ("do you take cash", "payment"), ("чините самокаты?", None), ("где вы и до скольки работаете?", "hours address"),
     ],
 )  # fmt: skip
