@@ -13,7 +13,7 @@ from battcrm.extraction.evaluation.run import evaluate
 from tests.unit.extraction.reader import reader
 
 _GOLDEN = Path(__file__).parents[2] / "data" / "golden"
-_EXTRA = (*(f"extra{n}" for n in range(1, 7)), *(f"fresh{n}" for n in range(1, 22)))
+_EXTRA = (*(f"extra{n}" for n in range(1, 7)), *(f"fresh{n}" for n in range(1, 23)))
 _FIELDS = ("appeal_type", "brand", "model", "repair_types", "part_owner")
 _PRECISION = {
     "dev": (0.975, 0.99, 0.985, 0.975, 0.98),

@@ -6,6 +6,7 @@ import pytest
 
 from battcrm.extraction.normalise import normalise
 from battcrm.extraction.rules import match
+from battcrm.extraction.rules.fuzzy import nearest
 from battcrm.extraction.rules.line import build
 from battcrm.extraction.rules.pattern import Classes, Rule, parse_element, parse_guards
 from battcrm.extraction.rules.table import load_rules, mask_of
@@ -116,3 +117,8 @@ def test_hardly_a_rule_waits_for_a_word_of_every_text() -> None:
     }
     needing = [rule for rule in table.rules if rule.needs & everyday]
     assert len(waiting) * 10 < len(needing)
+
+
+def test_a_typo_between_two_stems_is_read_by_sound_and_alike_in_every_process() -> None:
+    assert nearest("окумулятор") == "акумул"  # not "окунул": a vowel heard as another, whatever the order of a set
+    assert nearest("дисплий") == "дисплэй"

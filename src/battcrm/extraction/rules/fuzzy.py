@@ -12,6 +12,7 @@ from battcrm.extraction.profanity import is_profane
 from battcrm.extraction.rules.table import load_rules
 
 _MIN_STEM: Final = 5
+_UNVOWELLED: Final = str.maketrans("аеиоуыэюя", "*" * 9)
 _MAKERS: Final = frozenset(
     [
         "хонор",
@@ -56,16 +57,26 @@ def _is_known(word: str) -> bool:
 def nearest(word: str) -> str | None:
     """The longest stem within one slip (swap, loss, gain or change of a letter) of the word's start; None if there is none.
 
-    Only for Cyrillic words the dictionary does not know.
+    Of several the likeliest, the same in every process. Only for Cyrillic words the dictionary does not know.
     """
     if len(word) < _MIN_STEM or not word.isalpha() or word.isascii() or word in _MAKERS or _is_known(word):
         return None
     table = load_rules().classes
     best: str | None = None
     for stem in {*_stems().get(word[0], ()), *_stems().get(word[1], ())}:
-        if best is not None and len(stem) <= len(best):
+        if best is not None and len(stem) < len(best):
             continue
         heads = {word} if stem not in table.prefix else {word[: len(stem) + d] for d in (-1, 0, 1)}
-        if any(DamerauLevenshtein.distance(stem, head, score_cutoff=1) <= 1 for head in heads):
+        if not any(DamerauLevenshtein.distance(stem, head, score_cutoff=1) <= 1 for head in heads):
+            continue
+        if best is None or len(stem) > len(best) or _likeness(stem, word) > _likeness(best, word):
             best = stem
     return best
+
+
+def _likeness(stem: str, word: str) -> tuple[bool, str]:
+    """Orders stems of one length: those that sound the same, a vowel mistaken for another, then by spelling alone.
+
+    Without an order the choice would hang on the hash seed of the process.
+    """
+    return stem.translate(_UNVOWELLED) == word[: len(stem)].translate(_UNVOWELLED), stem

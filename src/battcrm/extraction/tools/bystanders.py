@@ -16,6 +16,8 @@ _FORMERLY: Final = frozenset({"раньше", "прежде", "когда-то",
 _BUYS: Final = (
     "взять", "брать", "купить", "покуп", "возьму", "куплю", "присматр", "перейти", "прикуп", "доплат", "приобре",
 )  # fmt: skip
+_EITHER: Final = frozenset({"или", "либо"})
+_EITHER_REACH: Final = 3
 _WEIGHED: Final = frozenset({"или", "чем", "лучше", "проще", "хотел", "хотела", "думал", "думала", "легче", "либо"})
 _WEIGHED_REACH: Final = 7
 _SWAPS: Final = frozenset({"на", "поменять", "обменять", "сменить", "менять", "поменяете", "обменяете", "меняете"})
@@ -30,6 +32,8 @@ def bystanders(line: Line) -> frozenset[int]:
     if len(places) < 2:
         return frozenset()
     found = {place for place in places if _is_wanted(line, place) or _is_compared(line, place, places)}
+    found.update(place for place in places if _is_accessory_of(line, place))
+    found.update(_dismissed(line))
     for place, following in itertools.pairwise(places):
         if _is_donor(line, place, following) or _is_former(line, place, following):
             found.add(place)
@@ -82,6 +86,24 @@ def _is_donor(line: Line, place: int, following: int) -> bool:
     return any(not part.isdisjoint(word.classes) for word in line.words[max(0, place - _REACH) : place])
 
 
+def _is_accessory_of(line: Line, place: int) -> bool:
+    """A device that only an accessory comes from: "зарядка от а51 подходит?"."""
+    lead, accessory = _norms(line, place, 1), class_of("@accessory")
+    return bool(lead) and lead[0] == "от" and place > 1 and accessory in line.words[place - 2].classes
+
+
+def _dismissed(line: Line) -> set[int]:
+    """Devices that were weighed and not chosen: "13 или 13 про? сейчас гляну, 13 про"."""
+    named = [(place, mention.model.value) for place, mention in line.devices if mention.model and not mention.negated]
+    chosen = named[-1][1] if named else ""
+    out: set[int] = set()
+    for (place, model), (following, other) in itertools.pairwise(named[:-1]):
+        weighed = any(word.norm in _EITHER for word in line.words[place + 1 : following])
+        if weighed and following - place <= _EITHER_REACH and chosen in {model, other} and model != other:
+            out.add(place if chosen == other else following)
+    return out
+
+
 def _is_former(line: Line, place: int, following: int) -> bool:
     """A device had before another: "был айфон 8, теперь 11"."""
     now = any(norm in _NOW for norm in _norms(line, following, 4)) or _opens_with_now(line, following)
@@ -108,7 +130,8 @@ def _is_compared(line: Line, place: int, places: list[int]) -> bool:
         return False
     first = _clause_start(line, mine)
     against = words[first].norm in {"а", "но"} or words[first].before >= SENTENCE
-    return against and all(wrong.isdisjoint(word.classes) for word in words[place:first])
+    mended = any(class_of("@past_fix") in word.classes for word in words[place:first])
+    return against and (mended or all(wrong.isdisjoint(word.classes) for word in words[place:first]))
 
 
 def _classes_before(line: Line, place: int) -> frozenset[int]:

@@ -27,20 +27,21 @@ _APPOINTS: Final = (
     "времени", "встреч", "число", "ждите", "жду", "открыв", "закрыв", "работаете", "успе",
 )  # fmt: skip
 _APPOINT_REACH: Final = 5
+_LETTERED: Final = frozenset(("xr", "xs", "x", "se"))
 _SMALLEST: Final = 4
 
 
 def echoes(cells: Sequence[Cell], match: Match) -> bool:
     """Whether the name found can only be meant as another device of the maker named before it.
 
-    A code is one wherever it stands, and so is a product line with its number. A number alone must be told as a device: by its owner, by what points to it, or by a
+    A code is one wherever it stands, and so is a product line with its number. A number, or a name of letters, must be told as a device: by its owner, by what points to it, or by a
     modifier; a time, an age, a count or an appointment is none.
     """
     if match.blocked:
         return False
     start = match.start
     if cells[start].kind == "word":
-        return _is_line(cells, match)
+        return _is_line(cells, match) or (cells[start].readings[0][0] in _LETTERED and is_told(cells, start))
     if cells[start].kind != "number":
         return cells[start].kind == "code"
     if not cells[start].norm.isdecimal() or int(cells[start].norm) < _SMALLEST:
