@@ -26,7 +26,6 @@ from battcrm.cli.operator_desk import (
     seconds_of,
     show_rows,
 )
-from battcrm.kit.errors import Invalid
 from battcrm.models.situation import AppealStatus
 from battcrm.pipeline.control import FOREVER
 from battcrm.response.labels import label
@@ -148,7 +147,7 @@ def close(
 ) -> None:
     """End the appeal."""
     if as_ not in CLOSE_AS:
-        raise Invalid(f"an appeal cannot be closed as {as_!r}", field="as", remedy="done, lost or spam")
+        raise typer.BadParameter(f"{as_!r} is none of done, lost, spam", param_hint="--as")
     outcome = AppealStatus(as_)
 
     async def work(desk: Desk) -> None:

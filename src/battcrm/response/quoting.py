@@ -62,7 +62,6 @@ def plan_price(case: Case) -> Plan:
     language = case.language
     priced = {q.repair_type for q in quotes}
     unpriced = [label("repair", r, language) for r in case.repairs if r not in priced]
-    low, high = sum(q.low for q in quotes), sum(q.high for q in quotes)
     return case.answer(
         Reason.QUOTE,
         "quote",
@@ -71,10 +70,8 @@ def plan_price(case: Case) -> Plan:
         quotes=[_shown(q, case) for q in quotes],
         unpriced=unpriced,
         own_part=case.owner == PartOwner.CLIENT,
-        low=low,
-        high=high,
-        currency=quotes[0].currency,
-        total=(low, high) if len(quotes) > 1 and not unpriced else None,
+        low=sum(q.low for q in quotes),
+        high=sum(q.high for q in quotes),
         own_part_note="",
     )
 

@@ -52,15 +52,6 @@ def test_when_will_you_do_it_after_a_price_asks_for_no_order_number() -> None:
     assert (plan.action, plan.reason) == (OPERATOR, Reason.AFTER_QUOTE)
 
 
-def test_several_repairs_of_one_device_are_summed_only_when_all_have_a_price() -> None:
-    both = wish("repair", "iPhone 13", "screen", "battery")
-    priced = decide(situation("цена?", both, quotes=(quote(), quote("battery"))))
-    low, high = priced.variables["low"], priced.variables["high"]
-    assert priced.variables["total"] == (low, high)
-    assert decide(situation("цена?", both, quotes=(quote(),))).variables["total"] is None
-    assert decide(situation("цена?", FULL, quotes=(quote(),))).variables["total"] is None
-
-
 def test_a_circle_over_many_devices_is_announced_once() -> None:
     first = situation("цена?", FULL, bot_turns_recent=6, quotes=(quote(),))
     said = COMPOSER.compose(decide(first), first, DEFAULTS)[-1].text
