@@ -240,6 +240,9 @@ def _longest(catalogue: Catalogue, cells: Sequence[Cell], start: int, context: C
 
 
 def _is_listed(cells: Sequence[Cell], start: int) -> bool:
+    """Whether the number goes on with a list; "первая", "второй" point back to what the list named."""
+    if cells[start].spelled and cells[start].norm in _SMALL:
+        return False
     return not words.counts_something(cells, start) and not words.counts_plural(cells, start)
 
 

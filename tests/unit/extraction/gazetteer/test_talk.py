@@ -166,5 +166,11 @@ def test_times_counts_and_ages_go_on_from_no_device() -> None:
         "айфон 12, на 15 минут хватает",
         "айфон 12, телефон 8 900 000-00-00",
         "айфон 12 экран, не путать с 12 про",
+        "айфон 12, первый раз сломался",
+        "айфон 12 под 13 системой",
     ):
         assert facts(text) == [("Apple", "iPhone 12")], text
+
+
+def test_an_ordinal_after_a_list_points_back_to_it() -> None:
+    assert facts("ps5 и ps4, первая шумит") == [("Sony", "PlayStation 5"), ("Sony", "PlayStation 4")]
