@@ -82,6 +82,17 @@ async def test_a_worker_that_lost_its_client_meanwhile_has_no_say(world: Bench) 
     assert await rows(world, "SELECT state FROM turn") == []
 
 
+async def test_a_client_handed_over_again_after_its_lease_is_answered_once(world: Bench) -> None:
+    """The worker was held up for longer than a lease, and then has both claims at once."""
+    shop = await world.shop()
+    await hears(world, shop, event("anna", "m1", "hello"))
+    world.move_clock(61)
+    await hears(world, shop, event("anna", "m2", "more"))
+    await world.step("ai-1")
+    await world.drain()
+    assert answers(world) == ["2|0|hello", "2|1|more"]
+
+
 async def test_a_full_worker_is_given_nothing(world: Bench) -> None:
     world.roles["ai-1"].worker._concurrency = 1
     shop = await world.shop()

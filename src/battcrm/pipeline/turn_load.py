@@ -63,7 +63,9 @@ class TurnLoader:
 
     async def load(self, claims: Sequence[Claim]) -> Sequence[ClientInput]:
         """One ClientInput for each claim, in order."""
-        keys = [(c.tenant_id, c.key) for c in claims]
+        # A client whose lease lapsed before its turn began may be here twice; only the later token will count.
+        wanted = [(c.tenant_id, c.key) for c in claims]
+        keys = list(dict.fromkeys(wanted))
         async with self._pool.acquire() as connection:
             dialogs = await connection.fetch(_DIALOGS, *columns(keys, 2), self._clock.now())
             tenancies = await self._configs.load({c.tenant_id for c in claims}, connection)
@@ -83,7 +85,7 @@ class TurnLoader:
                     if claim.tenant_id in tenancies
                 ),
             )
-            for claim, key in zip(claims, keys, strict=True)
+            for claim, key in zip(claims, wanted, strict=True)
         ]
 
 
