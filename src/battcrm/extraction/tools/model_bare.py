@@ -96,6 +96,10 @@ _KNOWN_WIDELY: Final = 2.0
 _MIN_STRANGER: Final = 3
 _FIRST_MODIFIERS: Final = frozenset(("se", "xr", "xs", "x", "s", "z", "gt"))
 _WORD_NAMES: Final = frozenset(("|steam deck ", "|steam deck oled ", "|steam deck lcd ", "|joy con ", "|watch ultra "))
+_BEFORE_ARTICLE: Final = frozenset((
+    "s", "is", "was", "for", "have", "has", "had", "got", "get", "on", "of", "with", "fix", "repair", "replace", "about",
+    "into", "in", "to", "and", "or", "like", "not", "just", "only", "buy", "sell",
+))  # fmt: skip
 _SPACED_SMALL: Final = frozenset("скоувиаея")
 
 
@@ -112,7 +116,8 @@ def bare_at(
     `listed`: the place continues a list of that maker's models ("айфон 11, 12 и 13 про").
     """
     cell = cells[start]
-    if not _may_begin(catalogue, cells, start) and not (context.line and _is_spoken_tail(cells, start)):
+    begins = _may_begin(catalogue, cells, start) or (context.line and _is_spoken_tail(cells, start))
+    if not begins or _is_article(cells, start):
         return None if listed else _spaced(catalogue, cells, start, context, device_class)
     if context.scope:
         found = _in_scope(catalogue, cells, start, context, device_class, listed=listed)
@@ -148,6 +153,12 @@ def _may_begin(catalogue: Catalogue, cells: Sequence[Cell], start: int) -> bool:
             return alias.kind == "line" or cell.readings[0][0] in _FIRST_MODIFIERS
         return cell.norm.isascii() and catalogue.has(f"|{cell.norm} ")
     return True
+
+
+def _is_article(cells: Sequence[Cell], start: int) -> bool:
+    """An English "a" before a number ("I have an iPhone, it's a 12"), not the letter of a model."""
+    before = cells[start - 1].norm if start > 0 else ""
+    return cells[start].norm == "a" and before in _BEFORE_ARTICLE and not cells[start + 1].glued
 
 
 def _after_stranger(cells: Sequence[Cell], start: int) -> bool:
