@@ -19,6 +19,7 @@ _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _LOOP: Final = timedelta(seconds=90)
 _LOOP_TURNS: Final = 6
 _PUT_OFF: Final = 2
+_CIRCLE: Final = "anti_loop"
 _DAY: Final = timedelta(days=1)
 _SPEECH: Final = frozenset({"auto", "clarify"})
 _AMOUNT: Final = re.compile(r"(?:([\d\u00a0]+)–)?([\d\u00a0]+)\u00a0₽")
@@ -287,13 +288,22 @@ def _status(history: History, decision: Any) -> str:
 
 
 def _told_before(history: History, decision: Any) -> bool:
-    """The same appeal was told within a day."""
+    """The same appeal was told within a day; a circle is told once in a chat, whatever devices it names."""
     since = decision["created_at"] - _DAY
+    told = [
+        row["appeal_id"] for row in history.rows["outgoing"] if row["author"] == "bot" and _within(row, since, decision)
+    ]
+    if decision["appeal_id"] in told or decision["reason"] != _CIRCLE:
+        return decision["appeal_id"] in told
     return any(
-        row["appeal_id"] == decision["appeal_id"] and since <= row["created_at"] < decision["created_at"]
-        for row in history.rows["outgoing"]
-        if row["author"] == "bot"
+        other["reason"] == _CIRCLE and other["dialog_id"] == decision["dialog_id"] and history.words(other)
+        for other in history.rows["decisions"]
+        if _within(other, since, decision)
     )
+
+
+def _within(row: Any, since: Any, decision: Any) -> bool:
+    return bool(since <= row["created_at"] < decision["created_at"])
 
 
 def _kopecks(text: str) -> int:
