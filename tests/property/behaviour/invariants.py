@@ -288,7 +288,7 @@ def _status(history: History, decision: Any) -> str:
 
 
 def _told_before(history: History, decision: Any) -> bool:
-    """The same appeal was told within a day; a circle is told once in a chat, whatever devices it names."""
+    """The same appeal was told within a day; in a circle nobody in a chat is told the same again for another device."""
     since = decision["created_at"] - _DAY
     told = [
         row["appeal_id"] for row in history.rows["outgoing"] if row["author"] == "bot" and _within(row, since, decision)
@@ -296,7 +296,7 @@ def _told_before(history: History, decision: Any) -> bool:
     if decision["appeal_id"] in told or decision["reason"] != _CIRCLE:
         return decision["appeal_id"] in told
     return any(
-        other["reason"] == _CIRCLE and other["dialog_id"] == decision["dialog_id"] and history.words(other)
+        other["action"] == "operator" and other["dialog_id"] == decision["dialog_id"] and history.words(other)
         for other in history.rows["decisions"]
         if _within(other, since, decision)
     )
