@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
 from battcrm.events.catalogue import ClientUpdated, Envelope
 from battcrm.events.consumer import EventProcessor
-from battcrm.events.registry import HandlerRegistry
+from battcrm.events.registry import HandlerRegistry, TransactionalHandler
 from battcrm.infra.postgres import Connection
 from tests.integration.events.conftest import FAST, World, ledger, running, settled, until
 
 
 class ProcessGone(BaseException):
     """Passes every handler of errors, as the end of a process does."""
+
+
+def _deadly(bad: UUID) -> TransactionalHandler:
+    """The ledger, whose process ends over an event of this client."""
+
+    async def handle(connection: Connection, events: Sequence[Envelope]) -> None:
+        if any(e.key == bad for e in events):
+            raise ProcessGone
+        await ledger(connection, events)
+
+    return handle
 
 
 async def _dies(world: World, processor: EventProcessor) -> bool:
@@ -35,13 +47,8 @@ async def test_an_event_that_kills_its_worker_is_put_aside_and_its_neighbours_ar
     tenant = await world.tenant()
     good, bad = await world.client(tenant), await world.client(tenant)
 
-    async def deadly(connection: Connection, events: Sequence[Envelope]) -> None:
-        if any(e.key == bad for e in events):
-            raise ProcessGone
-        await ledger(connection, events)
-
     made = HandlerRegistry()
-    made.transactional("ledger", [ClientUpdated], deadly)
+    made.transactional("ledger", [ClientUpdated], _deadly(bad))
     options = replace(FAST, idle=0.0)
     deaths = 0
     async with running(world.relay()):
@@ -67,11 +74,6 @@ async def test_a_neighbour_does_not_inherit_the_deaths_of_the_event_that_was_put
     tenant = await world.tenant()
     good, bad = await world.client(tenant), await world.client(tenant)
 
-    async def deadly(connection: Connection, events: Sequence[Envelope]) -> None:
-        if any(e.key == bad for e in events):
-            raise ProcessGone
-        await ledger(connection, events)
-
     acknowledge = world.bus.ack
 
     async def last_act(group: str, shard: int, ids: Sequence[str]) -> None:
@@ -81,7 +83,7 @@ async def test_a_neighbour_does_not_inherit_the_deaths_of_the_event_that_was_put
 
     monkeypatch.setattr(world.bus, "ack", last_act)
     made = HandlerRegistry()
-    made.transactional("ledger", [ClientUpdated], deadly)
+    made.transactional("ledger", [ClientUpdated], _deadly(bad))
     options = replace(FAST, idle=0.0)
     async with running(world.relay()):
         async with running(world.processor(made)):

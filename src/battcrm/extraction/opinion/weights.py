@@ -18,8 +18,9 @@ TYPES: Final = tuple(str(value) for value in AppealType)
 REPAIRS: Final = tuple(REPAIR_TYPES)
 OWNERS: Final = tuple(str(value) for value in PartOwner)
 COLUMNS: Final = (*TYPES, *REPAIRS, *OWNERS)
-_STEPS: Final = 127
-"""A row is stored as its largest weight and, for each column, a whole number of 127ths of it."""
+_STEPS: Final = 46
+"""A row is stored as its largest weight and, for each column, one letter: a whole number of 46ths of it."""
+_ZERO: Final = ord("!") + _STEPS
 _FINE: Final = 64
 _LIFT: Final = 1 << 13
 FILE: Final = "weights.tsv"
@@ -85,15 +86,18 @@ def parse(text: str) -> Weights:
 def _numbers(raw: str) -> tuple[float, ...]:
     share, largest, packed = raw.split("\t")
     step = float(largest) / _STEPS
-    return (*(number * step for number in array("b", bytes.fromhex(packed))), float(share))
+    return (*((letter - _ZERO) * step for letter in packed.encode("ascii")), float(share))
 
 
 def write(path: Path, rows: Mapping[str, Sequence[float]], made_of: str) -> None:
-    """Store rows (bias under the empty name), each a weight for every column and the share in length."""
+    """Store rows (bias under the empty name), each a weight for every column and the share in length.
+
+    One printable letter holds a weight: the file stays small enough to be kept, and a row can be compared by eye.
+    """
     lines = ["\t".join((VERSION, ",".join(COLUMNS), made_of))]
     for name in sorted(rows):
         *weights, share = rows[name]
         largest = max(map(abs, weights)) or 1.0
-        packed = array("b", [round(weight / largest * _STEPS) for weight in weights])
-        lines.append(f"{name}\t{share:.4g}\t{largest:.4g}\t{packed.tobytes().hex()}")
+        letters = "".join(chr(_ZERO + round(weight / largest * _STEPS)) for weight in weights)
+        lines.append(f"{name}\t{share:.4g}\t{largest:.4g}\t{letters}")
     path.write_text("\n".join(lines) + "\n", "utf-8")
