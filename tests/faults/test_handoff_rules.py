@@ -100,6 +100,19 @@ async def test_a_full_worker_is_given_nothing(world: Bench) -> None:
     assert await rows(world, _CLAIMS) == [(0, 0, False, True)]
 
 
+async def test_one_batch_gives_a_worker_no_more_than_it_has_room_for(world: Bench) -> None:
+    """Neither one tenant nor all of them together fill the worker."""
+    world.roles["ai-1"].worker._per_tenant = 4
+    world.roles["ai-1"].worker._concurrency = 6
+    for chats in (3, 2, 2):
+        shop = await world.shop()
+        for number in range(chats):
+            assert await world.deliver(shop, event(f"chat{number}", "m1", "hello"))
+    await world.step("processor-1")
+    leased = await rows(world, "SELECT count(*) FROM client_work WHERE lease_until IS NOT NULL GROUP BY tenant_id")
+    assert leased == [(2,)]
+
+
 async def test_a_reply_is_leased_to_the_sender_beside_the_turn(world: Bench) -> None:
     """The first part; the second is freed by the first."""
     shop = await world.shop()

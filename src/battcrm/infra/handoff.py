@@ -6,6 +6,7 @@ look for it. It is a claim like any other: what is lost on the way is found agai
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -20,13 +21,34 @@ class Taker(Protocol):
 
     lease: float
 
-    def accepts(self, share: UUID) -> bool:
-        """Is there room now for one more row of this tenant (turns) or channel (replies)?"""
+    def room(self) -> int:
+        """How many more rows it would begin now; less than none when it has too many."""
+        ...
+
+    def room_of(self, share: UUID) -> int:
+        """The same for rows of one tenant (turns) or channel (replies)."""
         ...
 
     def take(self, claims: Sequence[Claim]) -> None:
         """Begin what was claimed for this worker. Returns at once, never fails."""
         ...
+
+
+class Offer:
+    """What one batch hands over: no more than there is room for."""
+
+    def __init__(self, taker: Taker | None) -> None:
+        self._taker = taker
+        self._taken: Counter[UUID] = Counter()
+
+    def accepts(self, share: UUID, rows: int = 1) -> bool:
+        """May so many more rows of this tenant or channel be leased as they are written? They then count as taken."""
+        if self._taker is None or self._taken.total() + rows > self._taker.room():
+            return False
+        if self._taken[share] + rows > self._taker.room_of(share):
+            return False
+        self._taken[share] += rows
+        return True
 
 
 class Handoff:
@@ -44,9 +66,9 @@ class Handoff:
         finally:
             self._taker = None
 
-    def accepts(self, share: UUID) -> bool:
-        """May a row of this tenant or channel be leased as it is written?"""
-        return self._taker is not None and self._taker.accepts(share)
+    def offer(self) -> Offer:
+        """For the rows of one batch."""
+        return Offer(self._taker)
 
     def until(self, now: datetime) -> datetime:
         """The end of a lease that begins `now`."""

@@ -106,9 +106,13 @@ class AiWorker:
             await self._start_some(group)
             return len(self._running) - before
 
-    def accepts(self, tenant_id: UUID) -> bool:
-        """Half of the room is left to what has waited longer."""
-        return len(self._running) < self._concurrency // 2 and self._tenants[tenant_id] < self._per_tenant // 2
+    def room(self) -> int:
+        """How many clients may be handed over: half of the room is left to what has waited longer."""
+        return self._concurrency // 2 - len(self._running)
+
+    def room_of(self, tenant_id: UUID) -> int:
+        """The same for one tenant."""
+        return self._per_tenant // 2 - self._tenants[tenant_id]
 
     def take(self, claims: Sequence[Claim]) -> None:
         """Begin the turns of clients that were leased to this worker; without `run`, with the next `step`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -240,7 +241,10 @@ def write_dialogs(writes: Together, dialogs: Collection[DialogState], turns: Han
         if d.dirty
     ]
     writes.part("moved", _UPDATE_DIALOGS, *columns(rows, 9))
-    taken = sorted({tenant for tenant in {row[0] for row in rows} if turns.accepts(tenant)})
+    offer = turns.offer()
+    taken = [
+        tenant for tenant, count in sorted(Counter(row[0] for row in rows).items()) if offer.accepts(tenant, count)
+    ]
     writes.part(EARLIER, _MAKE_DUE, taken, now, turns.until(now))
 
 

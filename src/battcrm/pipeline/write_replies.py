@@ -76,6 +76,7 @@ class Replies:
     ) -> None:
         self._locked = locked
         self._sends = sends
+        self._offer = sends.offer()
         self._numbers = numbers
         self._ids = ids
         self._now = now
@@ -149,7 +150,7 @@ class Replies:
                 _payload(outcome, draft.text, buttons),
                 message_id,
                 self._now + timedelta(seconds=limit),
-                part == 0 and self._sends.accepts(view.channel_id),
+                part == 0 and self._offer.accepts(view.channel_id),
             )
         )
         self._said.append(

@@ -119,11 +119,14 @@ class OutWorker:
             await self._start_some(group)
             return self._running.total() - before
 
-    def accepts(self, channel_id: UUID) -> bool:
-        """Half of the room is left to what has waited longer; nothing for a channel that is shut."""
-        if channel_id in self._closed or channel_id in self._unusable:
-            return False
-        return self._running.total() < self._concurrency // 2 and self._running[channel_id] < self._per_channel // 2
+    def room(self) -> int:
+        """How many replies may be handed over: half of the room is left to what has waited longer."""
+        return self._concurrency // 2 - self._running.total()
+
+    def room_of(self, channel_id: UUID) -> int:
+        """The same for one channel: none while it is shut."""
+        shut = channel_id in self._closed or channel_id in self._unusable
+        return 0 if shut else self._per_channel // 2 - self._running[channel_id]
 
     def take(self, claims: Sequence[Claim]) -> None:
         """Send what was leased to this worker; without `run`, with the next `step`."""
