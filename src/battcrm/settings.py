@@ -30,6 +30,7 @@ _SCHEMES: Final[dict[str, tuple[str, ...]]] = {
     "redis_url": ("redis", "rediss", "redis+cluster", "rediss+cluster", "unix"),
     "neo4j_url": ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc"),
     "openai_base_url": ("http", "https"),
+    "openai_proxy": ("http", "https"),
     "public_url": ("http", "https"),
 }
 _PRICES: Final[dict[str, tuple[float, float]]] = {"gpt-4.1": (160, 640), "gpt-4.1-mini": (32, 128), "*": (160, 640)}
@@ -39,6 +40,7 @@ _REMEDIES: Final[dict[str, str]] = {
     "NEO4J_URL": "set bolt://HOST:7687 with NEO4J_USER and NEO4J_PASSWORD, or unset it to use the embedded server",
     "NEO4J_PASSWORD": "set NEO4J_PASSWORD together with NEO4J_URL",
     "OPENAI_BASE_URL": "set the address of an OpenAI-compatible gateway, such as https://gateway.example/v1",
+    "OPENAI_PROXY": "set http://[USER:PASSWORD@]HOST:PORT of an HTTP proxy, or unset it to connect directly",
     "LLM_ADAPTER": "set openai, or litellm after installing the extra of that name",
     "LLM_PRICES": 'set JSON such as {"gpt-4.1": [160, 640], "*": [160, 640]}: roubles per million tokens, in and out',
     "BATTCRM_SECRET_KEYS": "make one with: openssl rand -base64 32; put the newest first, separated by commas",
@@ -66,6 +68,7 @@ class Settings(BaseSettings):
 
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
     openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
+    openai_proxy: str | None = Field(None, repr=False, validation_alias="OPENAI_PROXY")
     openai_model: str = Field("gpt-4.1", validation_alias="OPENAI_MODEL")
     openai_small_model: str = Field("gpt-4.1-mini", validation_alias="OPENAI_SMALL_MODEL")
     llm_adapter: Literal["openai", "litellm"] = Field("openai", validation_alias="LLM_ADAPTER")

@@ -43,7 +43,7 @@ def relax(monkeypatch: pytest.MonkeyPatch) -> None:
         assert defaults is not None
         assert name in defaults
         monkeypatch.setitem(defaults, name, seconds)
-    monkeypatch.setattr("battcrm.infra.llm.cache._REDIS_S", PATIENCE)
+    monkeypatch.setattr("battcrm.infra.llm.shelf._REDIS_S", PATIENCE)
     monkeypatch.setattr("battcrm.infra.llm.openai._CONNECT_S", PATIENCE)
 
 

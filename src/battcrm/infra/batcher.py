@@ -54,18 +54,25 @@ class Batcher(Generic[Item, Result]):
 
     async def submit(self, item: Item) -> Result:
         """The item's own result; raises the item's own exception."""
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
-        if len(self._waiting) >= self._plenty:
-            self._enough.set()
-        self._start()
-        return await future
+        return await self._add(item)
+
+    def post(self, item: Item) -> None:
+        """Hand over an item whose result nobody wants; `flush` must not raise for it."""
+        self._add(item)
 
     async def drain(self) -> None:
         """Wait until everything submitted so far has been flushed."""
         while self._waiting or self._running:
             self._start()
             await asyncio.wait(list(self._running))
+
+    def _add(self, item: Item) -> asyncio.Future[Result]:
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if len(self._waiting) >= self._plenty:
+            self._enough.set()
+        self._start()
+        return future
 
     def _start(self) -> None:
         if self._waiting and len(self._running) < self._lanes:

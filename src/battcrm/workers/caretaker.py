@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from battcrm.infra.llm.openai import OPENAI
 from battcrm.infra.postgres import UNAVAILABLE
 from battcrm.pipeline.caretaker import Caretaker
 from battcrm.pipeline.intake_hydration import Hydration
@@ -30,7 +31,6 @@ from battcrm.workers.runtime import Runtime
 log = structlog.get_logger(__name__)
 _SLOW: Final = (MEDIA, HEALTH)
 _LOOK_FOR_UNWATCHED: Final = 300.0
-_OPENAI: Final = "https://api.openai.com/v1"
 
 
 async def run(runtime: Runtime) -> None:
@@ -65,7 +65,7 @@ def media_fetcher(runtime: Runtime) -> MediaFetcher:
         if not settings.get("transcribe") or key is None:
             return None
         model = str(settings.get("transcribe_model") or "whisper-1")
-        base = runtime.settings.openai_base_url or _OPENAI
+        base = runtime.settings.openai_base_url or OPENAI
         return OpenAiTranscriber(runtime.http, base, key.get_secret_value(), model=model)
 
     return MediaFetcher(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -80,21 +81,77 @@ async def test_failures_are_not_remembered() -> None:
     assert await cached.complete(question()) == ANSWER
 
 
-class Broken:
+class Memory:
+    """A store that keeps what it is given; counts its round trips."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+        self.trips = 0
+        self.commands: list[tuple[Any, ...]] = []
+
+    def pipeline(self, *, transaction: bool) -> Memory:
+        assert not transaction
+        return self
+
+    async def __aenter__(self) -> Memory:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.commands = []
+
+    def execute_command(self, *command: Any) -> None:
+        self.commands.append(command)
+
+    async def execute(self, *, raise_on_error: bool) -> list[Any]:
+        assert not raise_on_error
+        self.trips += 1
+        return [self.answer(*command) for command in self.commands]
+
+    def answer(self, verb: str, name: str, *rest: Any) -> Any:
+        if verb == "GET":
+            return self.kept.get(name)
+        self.kept[name] = rest[0]
+        assert rest[1:] == ("EX", 3600)
+        return True
+
+
+class Broken(Memory):
     """A store that fails in every way it can."""
 
     def __init__(self, found: Any = None) -> None:
+        super().__init__()
         self.found = found
 
-    async def get(self, name: str) -> Any:
-        if self.found is None:
+    def answer(self, verb: str, name: str, *rest: Any) -> Any:
+        if verb == "SET" or self.found is None:
             raise ConnectionError
         return self.found
 
-    async def set(self, name: str, value: bytes, *, ex: int) -> Any:
-        raise ConnectionError
 
-
-@pytest.mark.parametrize("found", [None, b"not json", b"{}", b"[]"])
+@pytest.mark.parametrize("found", [None, b"not json", b"{}", b"[]", ConnectionError("one node is away")])
 async def test_store_that_fails_is_no_store(found: Any) -> None:
     assert await Cached(Scripted(), ManualClock(), store=Broken(found)).complete(question()) == ANSWER
+
+
+class Silent(Memory):
+    """A store that never answers."""
+
+    async def execute(self, *, raise_on_error: bool) -> list[Any]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_store_that_does_not_answer_is_not_waited_for() -> None:
+    assert await Cached(Scripted(), ManualClock(), store=Silent()).complete(question()) == ANSWER
+
+
+async def test_processes_share_answers_in_few_round_trips() -> None:
+    store, here, there = Memory(), Scripted(), Scripted()
+    asked = [question(str(number)) for number in range(9)]
+    first = Cached(here, ManualClock(), store=store)
+    await asyncio.gather(*(first.complete(request) for request in asked))
+    await first.aclose()
+    assert (len(here.asked), len(store.kept), store.trips) == (9, 9, 2)
+    second = Cached(there, ManualClock(), store=store)
+    answers = await asyncio.gather(*(second.complete(request) for request in asked))
+    assert (there.asked, store.trips, {a.parsed == ANSWER.parsed for a in answers}) == ([], 3, {True})

@@ -15,13 +15,14 @@ from uuid import UUID
 from battcrm.infra.circuit import Circuit
 from battcrm.infra.llm.base import ChatModel, ChatRequest, Scope
 from battcrm.infra.llm.budget import BudgetBook, Budgeted, LimitOf
-from battcrm.infra.llm.cache import Cached, SharedStore
+from battcrm.infra.llm.cache import Cached
 from battcrm.infra.llm.clients import Capped, ClientBook
 from battcrm.infra.llm.guards import Guarded, Limited, Retrying
 from battcrm.infra.llm.ladder import Ladder, Rung
 from battcrm.infra.llm.later import Later
 from battcrm.infra.llm.ledger import CallLog, NoLog, Recorded
 from battcrm.infra.llm.prices import PriceTable
+from battcrm.infra.llm.shelf import Store
 from battcrm.kit.clock import Clock, SystemClock
 from battcrm.kit.ids import IdFactory
 from battcrm.settings import Settings
@@ -77,7 +78,7 @@ class JsonChat:
 
 
 def adapter(settings: Settings, model: str, clock: Clock) -> ChatModel:
-    """The configured adapter for one model; loads the vendor's library."""
+    """The configured adapter for one model."""
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none"
     if settings.llm_adapter == "litellm":
         from battcrm.infra.llm.litellm import LitellmChat
@@ -85,7 +86,14 @@ def adapter(settings: Settings, model: str, clock: Clock) -> ChatModel:
         return LitellmChat(model, clock, api_key=key, base_url=settings.openai_base_url)
     from battcrm.infra.llm.openai import OpenAiChat
 
-    return OpenAiChat(model, clock, api_key=key, base_url=settings.openai_base_url, connections=settings.llm_in_flight)
+    return OpenAiChat(
+        model,
+        clock,
+        api_key=key,
+        base_url=settings.openai_base_url,
+        proxy=settings.openai_proxy,
+        connections=settings.llm_in_flight,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +119,7 @@ def rung(name: str, bare: ChatModel, model: str, settings: Settings, clock: Cloc
     return Rung(name, Retrying(wrapped, clock, Random(os.urandom(16)), name))  # noqa: S311 - jitter is no secret
 
 
-def ladder(settings: Settings, clock: Clock, books: Bookkeeping, store: SharedStore | None = None) -> ChatModel:
+def ladder(settings: Settings, clock: Clock, books: Bookkeeping, store: Store | None = None) -> ChatModel:
     """Big model, then small, behind the cache."""
     models = {"big": settings.openai_model, "small": settings.openai_small_model}
     rungs = [rung(name, adapter(settings, m, clock), m, settings, clock, books) for name, m in models.items()]

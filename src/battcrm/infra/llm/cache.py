@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, Final, Protocol
 
 from battcrm.infra.llm.base import ChatAnswer, ChatModel, ChatRequest
+from battcrm.infra.llm.shelf import Shelf, Store
 from battcrm.infra.telemetry import METRICS
 from battcrm.kit.clock import Clock
 from battcrm.kit.text import dumps, loads
-
-_REDIS_S: Final = 0.05
-_STORE_CALLS: Final = 16
-
-
-class SharedStore(Protocol):
-    """The part of a Redis client that is used."""
-
-    def get(self, name: str) -> Any: ...
-    def set(self, name: str, value: bytes, *, ex: int) -> Any: ...
 
 
 class Cached:
@@ -32,11 +19,11 @@ class Cached:
     """
 
     def __init__(
-        self, inner: ChatModel, clock: Clock, *, store: SharedStore | None = None, size: int = 2048, ttl: int = 3600
+        self, inner: ChatModel, clock: Clock, *, store: Store | None = None, size: int = 2048, ttl: int = 3600
     ) -> None:
-        self._inner, self._clock, self._store = inner, clock, store
+        self._inner, self._clock = inner, clock
+        self._shelf = None if store is None else Shelf(store, ttl)
         self._size, self._ttl = size, ttl
-        self._using = 0
         self._known: OrderedDict[str, tuple[float, ChatAnswer]] = OrderedDict()
 
     async def complete(self, request: ChatRequest) -> ChatAnswer:
@@ -48,11 +35,13 @@ class Cached:
             request.scope.report.steps.append("cache: ok")
             return known
         answer = await self._inner.complete(request)
-        await self._keep(key, answer)
+        self._keep(key, answer)
         return answer
 
     async def aclose(self) -> None:
-        """Close what is wrapped."""
+        """Write what is still to be shared, and close what is wrapped."""
+        if self._shelf is not None:
+            await self._shelf.drain()
         await self._inner.aclose()
 
     def _local(self, key: str) -> ChatAnswer | None:
@@ -73,36 +62,18 @@ class Cached:
         return kept
 
     async def _shared(self, key: str) -> ChatAnswer | None:
-        if self._store is None or self._using >= _STORE_CALLS:
+        raw = None if self._shelf is None else await self._shelf.get(key)
+        if raw is None:
             return None
         try:
-            async with self._use():
-                raw = await self._store.get(key)
-            if raw is None:
-                return None
             fields = loads(raw)
             answer = ChatAnswer(fields["parsed"], fields["in"], fields["out"], fields["model"], 0.0, 0.0)
-        except Exception:  # noqa: BLE001 - a cache may fail in any way; the model is then asked
+        except (ValueError, TypeError, LookupError):
             return None
         return self._remember(key, answer)
 
-    @asynccontextmanager
-    async def _use(self) -> AsyncIterator[None]:
-        # A burst of questions must not become a burst of connections: beyond these the store is left out.
-        self._using += 1
-        try:
-            async with asyncio.timeout(_REDIS_S):
-                yield
-        finally:
-            self._using -= 1
-
-    async def _keep(self, key: str, answer: ChatAnswer) -> None:
+    def _keep(self, key: str, answer: ChatAnswer) -> None:
         self._remember(key, answer)
-        if self._store is None or self._using >= _STORE_CALLS:
-            return
-        fields = {"parsed": answer.parsed, "in": answer.tokens_in, "out": answer.tokens_out, "model": answer.model}
-        try:
-            async with self._use():
-                await self._store.set(key, dumps(fields), ex=self._ttl)
-        except Exception:  # noqa: BLE001 - a cache may fail in any way; the answer is there
-            return
+        if self._shelf is not None:
+            fields = {"parsed": answer.parsed, "in": answer.tokens_in, "out": answer.tokens_out, "model": answer.model}
+            self._shelf.put(key, dumps(fields))
