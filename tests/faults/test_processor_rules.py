@@ -178,6 +178,34 @@ async def test_a_group_chat_is_stored_and_never_answered(world: Bench) -> None:
     assert world.messenger.shown == []
 
 
+async def test_one_batch_of_newcomers_and_of_people_known_before(world: Bench) -> None:
+    """A chat belongs to who wrote first in it, and nobody is made twice."""
+    shop = await world.shop()
+    await world.deliver(shop, event("anna", "m1", "hello"))
+    await work(world)
+    for chat, id, user in (
+        ("flat", "m1", "anna"),
+        ("boris", "m1", "boris"),
+        ("dacha", "m1", "boris"),
+        ("hall", "m1", "vera"),
+        ("hall", "m2", "gleb"),
+        ("flat", "m2", "gleb"),
+    ):
+        await world.deliver(shop, event(chat, id, f"{user} in {chat}", user=user))
+    await world.step("processor-1")
+    owners = "SELECT external_chat_id, external_user_id FROM dialog JOIN identity USING (tenant_id, identity_id)"
+    assert {tuple(row) for row in await world.pool.fetch(owners)} == {
+        ("anna", "anna"),
+        ("flat", "anna"),
+        ("boris", "boris"),
+        ("dacha", "boris"),
+        ("hall", "vera"),
+    }
+    people = "SELECT external_user_id FROM identity JOIN client USING (tenant_id, client_id)"
+    assert sorted(row[0] for row in await world.pool.fetch(people)) == ["anna", "boris", "gleb", "vera"]
+    assert len(await texts(world)) == 7
+
+
 async def test_dialogs_are_locked_in_one_order(world: Bench) -> None:
     shop = await world.shop()
     for chat in ("anna", "boris"):

@@ -52,8 +52,19 @@ WITH offered AS (
 ), works AS (
   INSERT INTO client_work (tenant_id, client_id, bucket)
   SELECT o.tenant_id, o.client_id, o.bucket FROM offered o JOIN made m USING (tenant_id, client_id)
+), opened AS (
+  INSERT INTO dialog (tenant_id, dialog_id, channel_id, external_chat_id, type, identity_id, context, created_at)
+  SELECT c.tenant_id, c.dialog_id, c.channel_id, c.external_chat_id, c.type, c.identity_id, c.context, $10
+  FROM unnest($11::uuid[], $12::uuid[], $13::uuid[], $14::text[], $15::text[], $16::uuid[], $17::jsonb[])
+    AS c(tenant_id, dialog_id, channel_id, external_chat_id, type, identity_id, context)
+  JOIN made m USING (tenant_id, identity_id)
+  ORDER BY c.tenant_id, c.channel_id, c.external_chat_id
+  ON CONFLICT (tenant_id, channel_id, external_chat_id) DO NOTHING
+  RETURNING *
 )
-SELECT tenant_id, channel_id, external_user_id, identity_id, client_id FROM made
+SELECT m.tenant_id, m.channel_id, m.external_user_id, m.identity_id, m.client_id, d.external_chat_id, d.dialog_id, d.type,
+       d.version, d.last_seq, d.answered_seq, d.due_at, d.first_unanswered_at, d.hold_until
+FROM made m LEFT JOIN opened d USING (tenant_id, identity_id)
 """
 
 _DIALOGS: Final = """
@@ -63,8 +74,6 @@ FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid
   AS o(tenant_id, dialog_id, channel_id, external_chat_id, type, identity_id, context)
 ORDER BY tenant_id, channel_id, external_chat_id
 ON CONFLICT (tenant_id, channel_id, external_chat_id) DO NOTHING
-RETURNING tenant_id, channel_id, external_chat_id, dialog_id, type, identity_id, version, last_seq, answered_seq, due_at,
-  first_unanswered_at, hold_until
 """
 
 
@@ -133,20 +142,21 @@ class Directory:
         people = {_person(a): a for a in arrivals if _starts(a) and _is_new(a, dialogs)}
         if not people:
             return Resolved(dialogs, _known(dialogs), [])
-        made = await self._create_people(connection, people, now)
+        made, opened = await self._create_people(connection, people, _missing(arrivals, dialogs), now)
+        dialogs |= opened
         events = [ClientCreated(tenant_id=key[0], client_id=ids[1], version=1) for key, ids in made.items()]
         identities = dict(made)
         known = [person for person in sorted(people) if person not in made]
         if known:
             found = await connection.fetch(_IDENTITIES, *columns(known, 3))
             identities |= {(r[0], r[1], r[2]): (r[3], r[4]) for r in found}
-        created = await self._create_dialogs(connection, arrivals, dialogs, identities, now)
-        # A person made here is nobody else's; of one known before, the client is read again under the dialog's lock.
-        nobodys = {identity_id: (client_id, person[2]) for person, (identity_id, client_id) in made.items()}
-        dialogs |= {key: _state(r, *nobodys[r["identity_id"]]) for key, r in created if r["identity_id"] in nobodys}
-        missing = {a.chat_key for a in arrivals if a.chat_key not in dialogs}
+        missing = _missing(arrivals, dialogs)
         if missing:
-            dialogs |= await self._lock(connection, missing)
+            await self._create_dialogs(connection, missing, identities, now)
+        # Of a person known before, the client is read again under the dialog's lock.
+        unlocked = {a.chat_key for a in arrivals if a.chat_key not in dialogs}
+        if unlocked:
+            dialogs |= await self._lock(connection, unlocked)
         return Resolved(dialogs, {**_known(dialogs), **identities}, events)
 
     async def _lock(self, connection: Connection, keys: Iterable[ChatKey]) -> dict[ChatKey, DialogState]:
@@ -154,39 +164,50 @@ class Directory:
         return {(r[0], r[1], r[2]): _state(r, r["client_id"], r["external_user_id"]) for r in rows}
 
     async def _create_people(
-        self, connection: Connection, people: Mapping[Person, Arrival], now: datetime
-    ) -> dict[Person, tuple[UUID, UUID]]:
-        """Identity and client of those who were not known before."""
-        rows = []
-        for (tenant_id, channel_id, external), arrival in sorted(people.items(), key=lambda item: item[0]):
+        self,
+        connection: Connection,
+        people: Mapping[Person, Arrival],
+        missing: Mapping[ChatKey, Arrival],
+        now: datetime,
+    ) -> tuple[dict[Person, tuple[UUID, UUID]], dict[ChatKey, DialogState]]:
+        """Identity and client of those who were not known before, and their chats: nobody else can have these."""
+        rows, offered = [], {}
+        for person, arrival in sorted(people.items(), key=lambda item: item[0]):
             sender = arrival.message.sender
-            row = (tenant_id, channel_id, external, self._ids.new(), self._ids.new())
-            rows.append(
-                (*row, _short(sender.display_name), _short(sender.username), sender.locale, bucket_of(tenant_id))
-            )
-        made = await connection.fetch(_CREATE, *columns(rows, 9), now)
-        return {(r[0], r[1], r[2]): (r[3], r[4]) for r in made}
+            offered[person] = (self._ids.new(), self._ids.new())
+            about = (_short(sender.display_name), _short(sender.username), sender.locale, bucket_of(person[0]))
+            rows.append((*person, *offered[person], *about))
+        chats = [self._chat(key, missing[key], offered[_person(missing[key])][0]) for key in sorted(missing)]
+        found = await connection.fetch(_CREATE, *columns(rows, 9), now, *columns(chats, 7))
+        made = {(r[0], r[1], r[2]): (r[3], r[4]) for r in found}
+        opened = {(r[0], r[1], r[5]): _state(r, r[4], r[2]) for r in found if r["dialog_id"] is not None}
+        return made, opened
 
     async def _create_dialogs(
         self,
         connection: Connection,
-        arrivals: Sequence[Arrival],
-        known: Mapping[ChatKey, DialogState],
+        missing: Mapping[ChatKey, Arrival],
         identities: Mapping[Person, tuple[UUID, UUID]],
         now: datetime,
-    ) -> list[tuple[ChatKey, Any]]:
-        """The rows of dialogs that were not there before."""
-        rows: dict[ChatKey, tuple[Any, ...]] = {}
-        for arrival in arrivals:
-            key = arrival.chat_key
-            person = identities.get(_person(arrival))
-            if key in known or key in rows or person is None:
-                continue
-            chat = arrival.message.conversation
-            context = {} if chat.context is None else {"type": chat.context.type, "title": chat.context.title}
-            rows[key] = (key[0], self._ids.new(), key[1], key[2], chat.type, person[0], context)
-        made = await connection.fetch(_DIALOGS, *columns([rows[k] for k in sorted(rows)], 7), now)
-        return [((r[0], r[1], r[2]), r) for r in made]
+    ) -> None:
+        """Chats of people who were known before."""
+        owners = {key: identities.get(_person(missing[key])) for key in sorted(missing)}
+        rows = [self._chat(key, missing[key], owner[0]) for key, owner in owners.items() if owner is not None]
+        await connection.execute(_DIALOGS, *columns(rows, 7), now)
+
+    def _chat(self, key: ChatKey, arrival: Arrival, identity_id: UUID) -> tuple[Any, ...]:
+        chat = arrival.message.conversation
+        context = {} if chat.context is None else {"type": chat.context.type, "title": chat.context.title}
+        return (key[0], self._ids.new(), key[1], key[2], chat.type, identity_id, context)
+
+
+def _missing(arrivals: Sequence[Arrival], dialogs: Mapping[ChatKey, DialogState]) -> dict[ChatKey, Arrival]:
+    """Chats to be made, each with the first arrival that may begin one."""
+    found: dict[ChatKey, Arrival] = {}
+    for arrival in arrivals:
+        if arrival.chat_key not in dialogs and _starts(arrival):
+            found.setdefault(arrival.chat_key, arrival)
+    return found
 
 
 def _starts(arrival: Arrival) -> bool:

@@ -15,6 +15,7 @@ DATABASE: Final = "battcrm"
 USER: Final = "root"
 _HEAP_MB: Final = 160
 _PAGES_MB: Final = 40
+_NICE: Final = 5
 
 
 class ArcadeDb:
@@ -81,7 +82,8 @@ class ArcadeDb:
             "com.arcadedb.server.ArcadeDBServer",
         ]
         write_private(self.marker, "\n".join(_quoted(part) for part in arguments) + "\n")
-        return Launch((jvm.java, f"@{self.marker}"), data)
+        # It follows the database and answers what a turn can do without: a message in hand goes before.
+        return Launch((jvm.java, f"@{self.marker}"), data, nice=_NICE)
 
     async def ask(self, ports: tuple[int, ...]) -> str:
         return await bolt.ask_version(LOOPBACK, ports[0], USER, self._credentials.graph, database=DATABASE)

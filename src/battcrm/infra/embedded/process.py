@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -53,6 +54,7 @@ def spawn(
     cwd: Path,
     die_with_parent: signal.Signals | None,
     identity: Identity | None = None,
+    nice: int = 0,
     env: Mapping[str, str] | None = None,
 ) -> Started:
     """Start a server with its output appended to `log`, in a session of its own so that Ctrl-C does not reach it.
@@ -78,11 +80,20 @@ def spawn(
             extra_groups=[] if identity else None,
         )
     _children[child.pid] = child
+    if nice:
+        _stand_back(child.pid, nice)
     try:
         created = psutil.Process(child.pid).create_time()
     except psutil.NoSuchProcess:
         created = 0.0
     return Started(child.pid, created)
+
+
+def _stand_back(pid: int, nice: int) -> None:
+    """Threads inherit it, so before the program has any. A system that refuses or has no such thing: all are equal."""
+    if hasattr(os, "setpriority"):
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + nice)
 
 
 def run(argv: Sequence[str | Path], *, identity: Identity | None = None, cwd: Path = Path("/")) -> tuple[int, str]:

@@ -32,6 +32,8 @@ class Launch:
     argv: tuple[str | Path, ...]
     cwd: Path
     identity: Identity | None = None
+    nice: int = 0
+    """How far it stands back (0–19) for a core that others want too."""
 
 
 class Server(Protocol):
@@ -168,6 +170,7 @@ async def _attempt(server: Server, home: Home, ports: tuple[int, ...], *, owned:
         log=log,
         cwd=launch.cwd,
         identity=launch.identity,
+        nice=launch.nice,
         die_with_parent=server.ask_to_end if owned else None,
     )
     record = Record(ports, child.pid, child.started)
