@@ -8,8 +8,7 @@ from typing import Any, Final
 import structlog
 from redis.asyncio import Redis
 
-from battcrm.events.bus import START, packed_of, stream
-from battcrm.events.catalogue import Envelope
+from battcrm.events.bus import START, Packed, packed_of, stream
 from battcrm.infra.redis import AWAY
 from battcrm.kit.clock import Clock
 
@@ -21,7 +20,7 @@ _PAUSE: Final = 0.2
 
 
 class Tail:
-    """Hands over the events of some types from now on. What passes while Redis is away is not seen: caches have a TTL."""
+    """Hands over the events of some types from now on, packed as they are. What passes while Redis is away is not seen: caches have a TTL."""
 
     def __init__(
         self,
@@ -29,7 +28,7 @@ class Tail:
         clock: Clock,
         shards: int,
         types: Sequence[str],
-        seen: Callable[[Sequence[Envelope]], None],
+        seen: Callable[[Sequence[Packed]], None],
     ) -> None:
         self._redis = redis
         self._clock = clock
@@ -55,13 +54,13 @@ class Tail:
                 self._positions[key] = _text(last[0][0]) if last else START
         positions: dict[Any, Any] = dict(self._positions)
         answer: Any = await self._redis.xread(positions, count=_COUNT, block=block_ms)
-        events: list[Envelope] = []
+        events: list[Packed] = []
         for key, entries in answer or ():
             for place, fields in entries:
                 self._positions[_text(key)] = _text(place)
                 packed = packed_of(fields)
                 if packed is not None and packed.type in self._types:
-                    events.append(packed.event())
+                    events.append(packed)
         if events:
             self._seen(events)
         return len(events)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
@@ -102,15 +102,15 @@ class GraphContextReader:
                 return True
         return False
 
-    def forget(self, event_type: str, tenant_id: UUID, client_ids: tuple[UUID, ...] = ()) -> None:
-        """An event happened: drop what it may have changed. Cheap; call it for every event of every tenant."""
+    def forget(self, event_types: Collection[str], tenant_id: UUID, client_ids: Collection[UUID] = ()) -> None:
+        """Events of these types happened to a tenant and these clients: drop what they may have changed. Cheap."""
         now = self._clock.monotonic()
         for client_id in client_ids:
             self._histories.drop((tenant_id, client_id))
             self._keep_out((tenant_id, client_id), now)
-        if event_type in _PRICE_EVENTS:
+        if not _PRICE_EVENTS.isdisjoint(event_types):
             self._quotes.drop(tenant_id)
-        if event_type == "repair.recorded":
+        if "repair.recorded" in event_types:
             self._shared.drop(tenant_id)
             self._devices.drop(tenant_id)
             self._keep_out(tenant_id, now)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
+from battcrm.events.bus import Packed
 from battcrm.events.catalogue import Envelope
 from battcrm.events.registry import HandlerRegistry
 from battcrm.graph.context import GraphContextReader
@@ -53,8 +54,16 @@ def follow(registry: HandlerRegistry, projector: Projector, clock: Clock) -> Non
     registry.external(CONSUMER, EVENT_TYPES, project, pause=_PAUSE)
 
 
-def forget(reader: GraphContextReader, envelopes: Sequence[Envelope]) -> None:
-    """Drop what these events made stale in this process's cache: for every process that reads, not one of a group."""
-    for envelope in envelopes:
-        clients = tuple(UUID(envelope.data[name]) for name in ("client_id", "survivor_id") if envelope.data.get(name))
-        reader.forget(envelope.type, envelope.tenant_id, clients)
+def forget(reader: GraphContextReader, events: Sequence[Packed]) -> None:
+    """Drop what these events made stale in this process's cache: for every process that reads, not one of a group.
+
+    All events of all tenants come here, several of each client: ids stay text until they have been gathered.
+    """
+    stale: dict[str, tuple[set[str], set[str]]] = {}
+    for event in events:
+        tenant_id, data = event.about()
+        types, clients = stale.setdefault(tenant_id, (set(), set()))
+        types.add(event.type)
+        clients.update(data[name] for name in ("client_id", "survivor_id") if data.get(name))
+    for tenant_id, (types, clients) in stale.items():
+        reader.forget(types, UUID(tenant_id), [UUID(client_id) for client_id in clients])

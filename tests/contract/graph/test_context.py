@@ -130,7 +130,7 @@ async def test_events_renew_what_is_cached(rows: Rows, projector: Projector, rea
     await projector.rebuild(rows.tenant_id)
     stale = await reader.fetch(ask)
     assert (stale.quotes[0].n, stale.history) == (0, ())
-    reader.forget("repair.recorded", rows.tenant_id, (client,))
+    reader.forget({"repair.recorded"}, rows.tenant_id, (client,))
     renewed = await reader.fetch(ask)
     assert (renewed.quotes[0].n, len(renewed.history)) == (6, 6)
 

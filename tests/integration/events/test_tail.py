@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-from battcrm.events.bus import RedisBus, pack
+from battcrm.events.bus import Packed, RedisBus, pack
 from battcrm.events.catalogue import Envelope, PriceChanged
 from battcrm.events.tail import Tail
 from battcrm.infra.redis import open_redis
@@ -24,7 +24,7 @@ async def test_each_of_two_watchers_sees_what_it_asked_for_and_nothing_else(redi
     bus, ids = RedisBus(redis), IdFactory(SystemClock())
     seen: list[list[str]] = [[], []]
 
-    def into(place: list[str]) -> Callable[[Sequence[Envelope]], None]:
+    def into(place: list[str]) -> Callable[[Sequence[Packed]], None]:
         return lambda events: place.extend(event.type for event in events)
 
     tails = [Tail(redis, SystemClock(), 2, ["price.changed"], into(place)) for place in seen]

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from battcrm.events.bus import pack
 from battcrm.events.catalogue import (
     AppealStageChanged,
     ClientMerged,
@@ -15,7 +16,7 @@ from battcrm.events.catalogue import (
     RepairRecorded,
 )
 from battcrm.events.registry import HandlerRegistry, Kind
-from battcrm.graph.follow import CONSUMER, EVENT_TYPES, follow
+from battcrm.graph.follow import CONSUMER, EVENT_TYPES, follow, forget
 from battcrm.graph.sync import EventRef, Projector
 from battcrm.kit.clock import ManualClock
 from battcrm.kit.errors import Transient
@@ -83,3 +84,29 @@ def test_messages_and_unknown_fields_are_ignored() -> None:
     for kind, expected in ((MessageReceived.TYPE, set()), (AppealStageChanged.TYPE, {("client", ONE)})):
         found = EventRef.of(Envelope(UUID(int=9), TENANT, kind, 1, ONE, data, ManualClock().now()))
         assert set(found.rows()) == expected
+
+
+class Forgetful:
+    """A reader that writes down what it is told to forget."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[set[str], UUID, set[UUID]]] = []
+
+    def forget(self, event_types: set[str], tenant_id: UUID, client_ids: list[UUID]) -> None:
+        self.told.append((event_types, tenant_id, set(client_ids)))
+
+
+def test_what_events_made_stale_is_forgotten_once_for_each_tenant() -> None:
+    other = UUID(int=7)
+    events = (
+        AppealStageChanged(TENANT, ONE, TWO, 1, "new", "collecting"),
+        ClientMerged(TENANT, ONE, TWO, 2),
+        PriceChanged(other, TWO, ONE, 3),
+        AppealStageChanged(TENANT, TWO, TWO, 1, "new", "collecting"),
+    )
+    packed = [pack(Envelope(UUID(int=9), e.tenant_id, e.TYPE, 1, ONE, e.data(), ManualClock().now())) for e in events]
+    reader = Forgetful()
+    forget(reader, packed)  # type: ignore[arg-type]
+    changed, merged, price = AppealStageChanged.TYPE, ClientMerged.TYPE, PriceChanged.TYPE
+    assert [(types, tenant) for types, tenant, _ in reader.told] == [({changed, merged}, TENANT), ({price}, other)]
+    assert reader.told[0][2] == {ONE, TWO}
