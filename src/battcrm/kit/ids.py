@@ -7,6 +7,7 @@ import os
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -17,6 +18,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMESPACE: Final = b"battcrm/v1/"
 
 
+@lru_cache(maxsize=16_384)
 def bucket_of(tenant_id: UUID) -> int:
     """Work bucket of a tenant, 0..63 (PROTOCOL H). Stable for ever: it is stored in rows."""
     return int.from_bytes(hashlib.blake2b(tenant_id.bytes, digest_size=2).digest(), "big") % BUCKETS

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-DOOR: Final = 0.02
+DOOR: Final = 0.025
 """From the start of one commit to that of the next."""
 COMMITS: Final = 0.015
 """How long the commit of a turn waits, at most, for others that are being worked on."""
