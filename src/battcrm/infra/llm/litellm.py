@@ -1,4 +1,4 @@
-"""The optional adapter over litellm (`LLM_ADAPTER=litellm`, extra `litellm`): providers the SDK does not reach.
+"""The optional adapter over litellm (`LLM_ADAPTER=litellm`, extra `litellm`): providers that speak another protocol.
 
 Prefer a gateway behind `OPENAI_BASE_URL`: importing litellm takes seconds and some 170 MB.
 """
@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 from typing import Final
-
-import openai
 
 from battcrm.infra.llm.base import ChatAnswer, ChatRequest
 from battcrm.infra.llm.replies import answer_of, error_for, too_late, unreachable
@@ -25,15 +23,18 @@ class LitellmChat:
     def __init__(self, model: str, clock: Clock, *, api_key: str, base_url: str | None = None) -> None:
         # Read when the library is imported: without it a price table is fetched from the network.
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+        import openai  # comes with it: its exceptions are kinds of these
+
         import litellm
 
+        self._errors = openai
         litellm.suppress_debug_info = True
         self._litellm = litellm
         self._model, self._clock = model, clock
         self._api_key, self._base_url = api_key, base_url
 
     async def complete(self, request: ChatRequest) -> ChatAnswer:
-        """One call, ended by the deadline. litellm's exceptions are the SDK's, so one table serves both."""
+        """One call, ended by the deadline. litellm's exceptions carry the provider's answer, so one table serves both."""
         began = self._clock.monotonic()
         try:
             async with asyncio.timeout(max(0.0, request.deadline_s)):
@@ -55,11 +56,11 @@ class LitellmChat:
                         },
                     },
                 )
-        except (TimeoutError, openai.APITimeoutError):
+        except (TimeoutError, self._errors.APITimeoutError):
             raise too_late() from None
-        except openai.APIStatusError as error:
+        except self._errors.APIStatusError as error:
             raise error_for(error.status_code, error.response.headers, error.body) from None
-        except openai.APIConnectionError:
+        except self._errors.APIConnectionError:
             raise unreachable() from None
         latency_ms = (self._clock.monotonic() - began) * 1000
         raw = reply._hidden_params.get("additional_headers") or {}
