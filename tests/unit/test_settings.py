@@ -70,6 +70,7 @@ def test_first_key_encrypts_and_both_alphabets_decode(monkeypatch: pytest.Monkey
         ("NEO4J_URL", "bolt://h:-1", "port"),
         ("REDIS_URL", "hidden", "redis://"),
         ("OPENAI_BASE_URL", "ftp://hidden", "https://"),
+        ("OPENAI_PROXY", "socks5://hidden", "http://"),
         ("BATTCRM_SECRET_KEYS", "hidden", "32 bytes"),
         ("BATTCRM_SECRET_KEYS", f"{KEY},hidden", "key 2 of 2"),
         ("BATTCRM_BUCKETS", "hidden", "0-15,20"),
