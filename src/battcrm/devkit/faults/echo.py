@@ -21,7 +21,11 @@ _UNUSED: Final = GraphFacts(unavailable="not_asked")
 
 @dataclass
 class Gate:
-    """Where turns think. `hold` stops new ones until `release`; `overlaps` names clients worked on twice at once."""
+    """Where turns think. `hold` stops new ones until `release`.
+
+    `overlaps` names clients with two turns at once whose leases are both valid. One whose lease has run out may still
+    think, for it cannot commit.
+    """
 
     hold: bool = False
     thinking: dict[UUID, datetime] = field(default_factory=dict)
@@ -35,6 +39,20 @@ class Gate:
         self.hold = False
         self._release.set()
         self._release = asyncio.Event()
+
+    def enter(self, client_id: UUID, until: datetime, now: datetime) -> None:
+        """A turn begins under a lease that ends `until`; one that is over hides none that is valid."""
+        self.started += 1
+        if until <= now:
+            return
+        if self.thinking.get(client_id, now) > now:
+            self.overlaps.append(client_id)
+        self.thinking[client_id] = until
+
+    def leave(self, client_id: UUID, until: datetime) -> None:
+        """That turn has ended."""
+        if self.thinking.get(client_id) == until:
+            del self.thinking[client_id]
 
     async def passed(self) -> None:
         """Return when this turn may go on."""
@@ -52,20 +70,15 @@ class EchoEngine(TurnEngine):
 
     async def run(self, turn: TurnInput) -> TurnOutcome:
         """Think while the gate is closed, then echo."""
-        now = self._clock.now()
-        leased = self._gate.thinking.get(turn.client_id)
-        if leased is not None and leased > now:
-            self._gate.overlaps.append(turn.client_id)
-        self._gate.thinking[turn.client_id] = turn.claim.row["lease_until"]
-        self._gate.started += 1
+        now, until = self._clock.now(), turn.claim.row["lease_until"]
+        self._gate.enter(turn.client_id, until, now)
         try:
             await self._gate.passed()
             if self._gate.fail:
                 self._gate.fail -= 1
                 raise RuntimeError("the engine broke")
         finally:
-            if self._gate.thinking.get(turn.client_id) == turn.claim.row["lease_until"]:
-                del self._gate.thinking[turn.client_id]
+            self._gate.leave(turn.client_id, until)
         return TurnOutcome(turn, self._ids.new(), now, (self._echo(turn),))
 
     def plainly(self, turn: TurnInput, plan: Plan) -> tuple[Plan, tuple[Draft, ...]]:
