@@ -7,8 +7,12 @@ SHELL := /bin/sh
 .SUFFIXES:
 
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
-PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+ANY_PYTHON = $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	if $$p -c '$(RECENT)' 2>/dev/null; then echo $$p; break; fi; done)
+# Looked for once, and only where an environment is made.
+ifndef PYTHON
+PYTHON = $(eval PYTHON := $$(or $$(shell $(ANY_PYTHON) tools/interpreter.py 2>/dev/null),$(ANY_PYTHON)))$(PYTHON)
+endif
 WORKERS ?= auto
 RATE ?= 170
 SECONDS ?= 60
@@ -103,6 +107,7 @@ ifneq ($(shell cat .venv-oracles/.installed 2>/dev/null),$(PLACE))
 .PHONY: .venv-oracles/.installed
 endif
 NEW_UNLESS_HERE = if [ "$$(cat $(@D)/.installed 2>/dev/null)" != "$$(pwd -P)" ]; then \
+	echo "setup: $(@D) of $(PYTHON)" >&2; \
 	rm -rf $(@D) && UV_PYTHON_DOWNLOADS=never $(UV) venv -q --python "$(PYTHON)" $(@D); fi
 
 .venv/.installed: requirements/dev.lock pyproject.toml | $(UV)
@@ -125,5 +130,6 @@ NEW_UNLESS_HERE = if [ "$$(cat $(@D)/.installed 2>/dev/null)" != "$$(pwd -P)" ];
 .tools/uv/bin/uv:
 	@test -n "$(PYTHON)" || { echo "setup: no Python 3.11 or newer found; name one: make PYTHON=/path/to/python" >&2; exit 2; }
 	@echo "setup: fetching uv" >&2
-	@PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 $(PYTHON) -m pip install -q --target .tools/uv uv \
-		|| { echo "setup: $(PYTHON) has no working pip; install pip, or uv" >&2; exit 2; }
+	@for p in $(ANY_PYTHON) "$(PYTHON)"; do if PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 \
+		$$p -m pip install -q --target .tools/uv uv; then exit 0; fi; done; \
+		echo "setup: $(PYTHON) has no working pip; install pip, or uv" >&2; exit 2

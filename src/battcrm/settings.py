@@ -156,6 +156,8 @@ class Settings(BaseSettings):
     def _complete(self) -> Self:
         if self.neo4j_url is not None and self.neo4j_password is None:
             raise ValueError("NEO4J_PASSWORD: expected a password, because NEO4J_URL is set")
+        if self.openai_proxy is not None and self.llm_adapter == "litellm":
+            raise ValueError("OPENAI_PROXY: expected none, because litellm reads HTTPS_PROXY")
         if self.media_dir == Path():
             object.__setattr__(self, "media_dir", self.home / "media")
         return self

@@ -107,6 +107,16 @@ def test_a_graph_url_needs_its_password(monkeypatch: pytest.MonkeyPatch) -> None
     assert caught.value.field == "NEO4J_PASSWORD"
 
 
+def test_a_proxy_that_the_adapter_would_not_use_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_PROXY", "http://someone:hidden@proxy:3128")
+    assert load_settings().openai_proxy is not None
+    monkeypatch.setenv("LLM_ADAPTER", "litellm")
+    with pytest.raises(Invalid, match="HTTPS_PROXY") as caught:
+        load_settings()
+    assert caught.value.field == "OPENAI_PROXY"
+    assert "hidden" not in str(caught.value)
+
+
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BATTCRM_SECRET_KEYS", KEY)
     monkeypatch.setenv("DATABASE_URL", "postgresql://u:hidden@h/x")

@@ -25,7 +25,7 @@ def bench(
     llm_share: Annotated[float, typer.Option(help="Share of dialogues that need a model.")] = 0.3,
     tenants: Annotated[int | None, typer.Option(help="Tenants: 200 with a bot each, or 4 with all channels.")] = None,
     workers: Annotated[int, typer.Option(help="Worker processes.")] = 1,
-    split: Annotated[bool, typer.Option("--split", help="Sending and events in a process of their own.")] = False,
+    split: Annotated[bool, typer.Option("--split", help="A process for each role, as in containers.")] = False,
     debounce: Annotated[float, typer.Option(help="Quiet window in seconds.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of the schedule.")] = 1,
     warmup: Annotated[float, typer.Option(help="Seconds of load before measuring CPU.")] = 5.0,

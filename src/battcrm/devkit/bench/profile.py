@@ -24,7 +24,7 @@ async def record(bench: Bench, path: Path | None, seconds: float) -> None:
     """Sample the first worker for so long and write an SVG."""
     if path is None:
         return
-    worker = next(process for name, process in bench.processes.items() if name.startswith("worker"))
+    worker = next(process for name, process in bench.processes.items() if name.startswith(("worker", "ai-worker")))
     recorder = await asyncio.create_subprocess_exec(
         "py-spy", "record", "--pid", str(worker.pid), "--duration", str(max(1, int(seconds))), "--nonblocking",
         "--output", str(path), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,

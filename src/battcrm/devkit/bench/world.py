@@ -26,9 +26,8 @@ from battcrm.kit.clock import SystemClock
 from battcrm.kit.errors import Permanent
 
 KEY: Final = base64.b64encode(b"bench-key-bench-key-bench-key-32").decode()
-_TURN_ROLES: Final = "processor,ai-worker"
-_SEND_ROLES: Final = "out-worker,relay,event-processor,caretaker"
-WORKER_ROLES: Final = f"{_TURN_ROLES},{_SEND_ROLES}"
+_ROLES: Final = ("processor", "ai-worker", "out-worker", "relay", "event-processor", "caretaker")
+WORKER_ROLES: Final = ",".join(_ROLES)
 _START_S: Final = 300.0  # a busy machine takes long; a process that has ended is noticed at once
 
 
@@ -84,7 +83,7 @@ class Shape:
     model: bool = True
     workers: int = 1
     split: bool = False
-    """Sending and events in a process of their own."""
+    """Each role in a process of its own, as containers have it."""
     debounce: float = 0.0
     model_ms: tuple[int, int] = (500, 1500)
     gateway_port: int = 0
@@ -109,16 +108,22 @@ async def world(shape: Shape, folder: Path) -> AsyncIterator[Bench]:
         gateway_port = shape.gateway_port or free_port()
         env = environment_of(servers, model, gateway_port)
         await start_role("gateway", "gateway", env, processes, folder)
-        for number in range(shape.workers):
-            name = "worker" if shape.workers == 1 else f"worker-{number + 1}"
-            await start_role(name, _TURN_ROLES if shape.split else WORKER_ROLES, env, processes, folder)
-        if shape.split:
-            await start_role("sender", _SEND_ROLES, env, processes, folder)
+        for name, roles in _worker_processes(shape):
+            await start_role(name, roles, env, processes, folder)
         bench = Bench(
             servers.postgres_url, f"http://127.0.0.1:{gateway_port}", telegram, model, shops, servers, processes, env
         )
         await wait_ready(bench)
         yield bench
+
+
+def _worker_processes(shape: Shape) -> list[tuple[str, str]]:
+    """Names and roles of the processes beside the gateway."""
+    if shape.split:
+        return [(role, role) for role in _ROLES]
+    if shape.workers == 1:
+        return [("worker", WORKER_ROLES)]
+    return [(f"worker-{number + 1}", WORKER_ROLES) for number in range(shape.workers)]
 
 
 def _latency(shape: Shape) -> Sequence[str]:
