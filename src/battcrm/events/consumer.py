@@ -34,9 +34,10 @@ log = structlog.get_logger(__name__)
 _STALE_POSITION: Final = timedelta(days=1)
 _FORGOTTEN: Final = 3600.0
 # A consumer that may pause takes its backlog in small steps, at rest for twice as long as each took: what customers wait
-# for comes in between. Who is later than this takes whole batches and does not rest until he is through.
+# for comes in between. The further he is behind his pause the larger the steps and the shorter the rests, so that he works
+# evenly at any load; who is so far behind takes whole batches without a rest.
 _REST: Final = 2.0
-_LATE: Final = timedelta(seconds=10)
+_LATE: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ class Follower:
         self._step = max(1, options.batch // len(shards)) if consumer.pause else options.batch
         self._interrupted = True
         self._behind = False
-        self._late = False
+        self._hurry = 0.0
 
     async def run(self) -> None:
         """Follow until cancelled. With Redis or the database away it waits and goes on where it was."""
@@ -144,8 +145,9 @@ class Follower:
 
     async def _rest(self, took: float) -> None:
         pause = self._consumer.pause
-        if pause and not self._late:
-            await self._clock.sleep(min(pause, took * _REST) if self._behind else pause)
+        rest = min(pause, took * _REST * (1.0 - self._hurry)) if self._behind else pause
+        if rest:
+            await self._clock.sleep(rest)
 
     async def step(self) -> None:
         """Look after the groups if that is due, then take what is new, waiting for it a little."""
@@ -153,12 +155,13 @@ class Follower:
             await self._look_after(shard)
         self._interrupted = False
         await self._tidy()
-        count = self._options.batch if self._late else self._step
+        count = self._step + round((self._options.batch - self._step) * self._hurry)
         deliveries = await self._bus.read(
             self._name, self._worker, self._shards, count=count, block=self._options.block
         )
         self._behind = any(len(delivery.entries) >= count for delivery in deliveries)
-        self._late = self._behind and (self._late or self._age(deliveries) > _LATE)
+        late = self._age(deliveries) - timedelta(seconds=self._consumer.pause)
+        self._hurry = min(1.0, max(0.0, late / _LATE)) if self._behind else 0.0
         for delivery in deliveries:
             if delivery.gap:
                 await self._fill_gap(delivery.shard)

@@ -41,6 +41,14 @@ WHERE p.relname = $1 /* all tenants: partitions are shared */
 """
 
 
+# How large a sample ANALYZE takes (migration 0011): a new partition does not take this over by itself.
+_SAMPLES: Final = """
+SELECT quote_ident(a.attname), a.attstattarget FROM pg_attribute a
+WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attstattarget >= 0
+/* all tenants: the catalogue */
+"""
+
+
 def periods(step: str, start: datetime, count: int) -> Iterator[tuple[str, datetime, datetime]]:
     """(suffix, from, to) of `count` periods beginning with the one that holds `start`."""
     current = start.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -68,6 +76,8 @@ async def maintain(pool: Pool, now: datetime) -> list[str]:
 
 async def _create(connection: Connection, spec: Partitioned, now: datetime) -> list[str]:
     existing = {row[0] for row in await connection.fetch(_EXISTING, spec.table)}
+    columns = await connection.fetch(_SAMPLES, spec.table)
+    samples = ", ".join(f"ALTER COLUMN {column} SET STATISTICS {target}" for column, target in columns)
     made = []
     for suffix, start, end in periods(spec.step, now, spec.ahead):
         name = spec.table + suffix
@@ -81,6 +91,7 @@ async def _create(connection: Connection, spec: Partitioned, now: datetime) -> l
             async with connection.transaction():
                 await connection.execute("SET LOCAL lock_timeout = '2s' /* all tenants: DDL */")
                 await connection.execute(ddl)
+                await connection.execute(f"ALTER TABLE {name} {samples}")
         except Exception as error:  # noqa: BLE001 - rows then go to the default partition and nothing is lost
             log.warning("partition.not_made", partition=name, error=type(error).__name__)
             continue

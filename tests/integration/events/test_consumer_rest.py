@@ -1,4 +1,4 @@
-"""A consumer that may pause works its backlog off in steps with rests between them, unless it is late."""
+"""A consumer that may pause works its backlog off in steps with rests between them: larger and shorter the later it is."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from battcrm.events.registry import HandlerRegistry
 from battcrm.kit.clock import ManualClock, SystemClock
 from tests.integration.events.conftest import FAST, SHARDS, World, running, unpublished, until
 
-PAUSE = 7_700.0
+PAUSE = 77.0
 
 
 class Resting(SystemClock):
@@ -35,10 +35,16 @@ class Resting(SystemClock):
 
 
 @pytest.mark.parametrize(
-    ("age", "sizes"), [(timedelta(), [2, 2, 1]), (timedelta(hours=1), [2, 3])], ids=["behind", "late"]
+    ("age", "sizes", "rests"),
+    [
+        (timedelta(seconds=PAUSE), [2, 2, 2, 2, 1], 4),
+        (timedelta(seconds=PAUSE + 2.5), [2, 5, 2], 2),
+        (timedelta(hours=1), [2, 7], 0),
+    ],
+    ids=["behind", "more so", "late"],
 )
 async def test_a_backlog_is_taken_in_steps_with_rests_unless_it_is_old(
-    world: World, age: timedelta, sizes: list[int]
+    world: World, age: timedelta, sizes: list[int], rests: int
 ) -> None:
     """The diary has the size of each batch and the length of each rest, in order."""
     diary: list[float | int] = []
@@ -58,7 +64,7 @@ async def test_a_backlog_is_taken_in_steps_with_rests_unless_it_is_old(
     await follower.step()  # the groups are there now
     async with running(world.relay()):
         async with world.pool.acquire() as connection, connection.transaction():
-            updates = [ClientUpdated(tenant, client, n) for n in range(5)]
+            updates = [ClientUpdated(tenant, client, n) for n in range(9)]
             await append(connection, updates, world.ids, world.clock.now() - age)
         world.wakeups.notify("outbox")
         await until(lambda: unpublished(world, 0), what="published")
@@ -68,9 +74,9 @@ async def test_a_backlog_is_taken_in_steps_with_rests_unless_it_is_old(
             task.cancel()
     steps = diary[: diary.index(PAUSE)]
     batches = [entry for entry in steps if isinstance(entry, int)]
-    assert batches == sizes, "its share of a batch, and a whole one once late"
+    assert batches == sizes, "its share of a batch, and up to a whole one the later it is"
     between = [entry for entry in steps if isinstance(entry, float)]
-    assert len(between) == (0 if age else 2)
+    assert len(between) == rests
     assert all(0 < rest < PAUSE for rest in between)
 
 
@@ -112,4 +118,4 @@ async def _nothing(events: Sequence[Envelope]) -> None:
 
 
 async def _is_done(diary: Sequence[float | int]) -> bool:
-    return PAUSE in diary and sum(entry for entry in diary if isinstance(entry, int)) == 5
+    return PAUSE in diary and sum(entry for entry in diary if isinstance(entry, int)) == 9
