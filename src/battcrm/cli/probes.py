@@ -20,6 +20,7 @@ from battcrm.settings import Settings
 
 _START: Final = "run: battcrm up"
 _MIN_POSTGRES: Final = 150_000
+_MAX_NAP_S: Final = 10
 _MIN_REDIS: Final = (7, 0)
 _DURABLE_POSTGRES: Final = {"fsync": ("on",), "full_page_writes": ("on",), "synchronous_commit": ("on", "remote_apply")}
 _DURABLE_REDIS: Final = {
@@ -27,6 +28,12 @@ _DURABLE_REDIS: Final = {
     "appendfsync": ("everysec", "always"),
     "maxmemory-policy": ("noeviction",),
 }
+
+
+_NAP: Final = """
+SELECT CASE WHEN current_setting('autovacuum')::bool THEN setting ELSE '0' END FROM pg_settings
+WHERE name = 'autovacuum_naptime' /* all tenants: the server's own view */
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +86,25 @@ async def _postgres_facts(connection: asyncpg.Connection, source: str) -> list[C
         values = {
             name: str(await connection.fetchval("SELECT current_setting($1)", name)) for name in _DURABLE_POSTGRES
         }
+        nap = int(await connection.fetchval(_NAP))
         migrated = await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL")
     finally:
         await connection.close()
     return [
         Check("postgres", number >= _MIN_POSTGRES, f"{source}, PostgreSQL {version}", "use PostgreSQL 15 or newer"),
         _durable("postgres_durability", values, _DURABLE_POSTGRES, "ALTER SYSTEM SET each to on, then reload"),
+        _upkeep(nap),
         Check("schema", bool(migrated), "migrated" if migrated else "no schema yet", "run: battcrm migrate"),
     ]
+
+
+def _upkeep(nap: int) -> Check:
+    """Queues are tables: claims step over what was deleted since the last vacuum (docs/adr/0010)."""
+    detail = f"autovacuum every {nap} s" if nap else "autovacuum is off"
+    remedy = (
+        "ALTER SYSTEM SET autovacuum = on and autovacuum_naptime = '3s', then reload: queues slow down between vacuums"
+    )
+    return Check("postgres_upkeep", 0 < nap <= _MAX_NAP_S, detail, remedy)
 
 
 async def _redis(url: str, source: str, trouble: str) -> list[Check]:

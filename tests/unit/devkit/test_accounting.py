@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from battcrm.devkit.bench.accounting import Evidence, Verdict, judge
+from battcrm.devkit.bench.accounting import Evidence, Verdict, by_second, judge
 from battcrm.devkit.bench.plan import Call
 from battcrm.devkit.bench.seed import Shop
 
@@ -111,3 +111,11 @@ def test_one_lost_and_one_doubled_in_a_chat_are_one_of_each() -> None:
 
 def test_what_is_shown_twice_is_not_taken_for_another_reply_in_doubt() -> None:
     assert counts(Run(states=["sent", "unknown"], received=["0", "0 again"])) == (1, 0, 1, 1)
+
+
+def test_each_second_of_the_load_has_percentiles_of_its_own() -> None:
+    since = [(100.5, 1.0), (101.4, 3.0), (100.6, 2.0), (103.5, 9.0)]
+    assert [one["p95"] for one in by_second(since)] == [3.0, 0.0, 0.0, 9.0]
+    assert by_second(since)[0] == {"p50": 2.0, "p95": 3.0}
+    assert by_second([]) == []
+    assert len(Run().judged().own_since) == 1

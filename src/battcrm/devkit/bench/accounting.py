@@ -75,6 +75,8 @@ class Verdict:
     turns: int = 0
     ack_ms: list[float] = field(default_factory=list)
     own_ms: list[float] = field(default_factory=list)
+    own_since: list[tuple[float, float]] = field(default_factory=list)
+    """The same with the moment each message was due, in seconds of the generator's clock."""
     end_to_end_ms: list[float] = field(default_factory=list)
     stages_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     lost_examples: list[str] = field(default_factory=list)
@@ -210,6 +212,7 @@ def _measure(
     model = turn["timings"].get("provider_ms") or turn["timings"].get("model_ms", 0.0)
     verdict.end_to_end_ms.append(total)
     verdict.own_ms.append(max(0.0, total - model))
+    verdict.own_since.append((scheduled, verdict.own_ms[-1]))
     marks = [
         ("door", scheduled + offset, row["received_at"].timestamp()),
         ("queue", row["received_at"].timestamp(), turn["started_at"].timestamp()),
@@ -220,6 +223,18 @@ def _measure(
         marks.append(("send", out["sending_at"].timestamp(), at + offset))
     for name, begin, end in marks:
         verdict.stages_ms[name].append(max(0.0, (end - begin) * 1000))
+
+
+def by_second(since: Sequence[tuple[float, float]]) -> list[dict[str, float]]:
+    """p50 and p95 of the messages that were due in each second of the load. What comes in bursts shows here first."""
+    if not since:
+        return []
+    begin = min(moment for moment, _ in since)
+    seconds: dict[int, list[float]] = defaultdict(list)
+    for moment, value in since:
+        seconds[int(moment - begin)].append(value)
+    found = (percentiles(seconds[number]) for number in range(max(seconds) + 1))
+    return [{"p50": one["p50"], "p95": one["p95"]} for one in found]
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:

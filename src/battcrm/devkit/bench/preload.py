@@ -66,6 +66,9 @@ clients AS (
 ), episodes AS (
   INSERT INTO episode (tenant_id, episode_id, appeal_id, started_as, started_at, ended_at)
   SELECT $1::uuid, episode_id, appeal_id, 'new', since, since + interval '2 days' FROM person
+), numbered AS (
+  INSERT INTO tenant_counter AS c (tenant_id, name, value) VALUES ($1::uuid, 'appeal', $4::int)
+  ON CONFLICT (tenant_id, name) DO UPDATE SET value = greatest(c.value, excluded.value)
 )
 SELECT count(*) FROM person
 """

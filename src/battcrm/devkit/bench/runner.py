@@ -193,6 +193,7 @@ def _counts(options: Options, verdict: accounting.Verdict) -> dict[str, Any]:
         "llm_turn_share": round(verdict.llm_turns / max(1, verdict.turns), 3),
         "ack_ms": accounting.percentiles(verdict.ack_ms),
         "own_ms": accounting.percentiles(verdict.own_ms),
+        "own_ms_by_second": accounting.by_second(verdict.own_since),
         "end_to_end_ms": accounting.percentiles(verdict.end_to_end_ms),
         "stages_ms": {name: accounting.percentiles(values) for name, values in verdict.stages_ms.items()},
         "lost_examples": verdict.lost_examples,

@@ -52,7 +52,7 @@ _DATABASE_EXISTS: Final = "SELECT 1 FROM pg_database WHERE datname = $1"
 _CREATE_DATABASE: Final = "SELECT format('CREATE DATABASE %I OWNER %I', $1::text, $2::text)"
 _RESTRICT: Final = "SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', $1::text)"
 _ADMIT: Final = "SELECT format('GRANT CONNECT ON DATABASE %I TO %I, %I', $1::text, $2::text, $3::text)"
-_MONITOR: Final = "SELECT format('GRANT pg_monitor, pg_signal_backend TO %I', $1::text)"
+_MONITOR: Final = "SELECT format('GRANT pg_monitor, pg_signal_backend, pg_checkpoint TO %I', $1::text)"
 
 
 class Postgres:
