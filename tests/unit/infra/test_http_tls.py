@@ -20,6 +20,19 @@ from battcrm.infra.http import AioHttp
 from battcrm.kit.errors import Invalid, Transient
 
 
+_SIGNS = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 @dataclass
 class Vendor:
     url: str
@@ -42,7 +55,10 @@ def certificate(
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
     )
-    if not root:
+    if root:
+        # Python 3.13 checks strictly: who signs certificates must say so.
+        builder = builder.add_extension(_SIGNS, critical=True)
+    else:
         host = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
         builder = builder.add_extension(host, critical=False)
     return builder.sign(signer, hashes.SHA256())
