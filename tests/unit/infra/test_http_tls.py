@@ -19,7 +19,6 @@ from cryptography.x509.oid import NameOID
 from battcrm.infra.http import AioHttp
 from battcrm.kit.errors import Invalid, Transient
 
-
 _SIGNS = x509.KeyUsage(
     digital_signature=False,
     content_commitment=False,
