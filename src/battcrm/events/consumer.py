@@ -34,8 +34,8 @@ log = structlog.get_logger(__name__)
 _STALE_POSITION: Final = timedelta(days=1)
 _FORGOTTEN: Final = 3600.0
 # A consumer that may pause takes its backlog in small steps, at rest for twice as long as each took: what customers wait
-# for comes in between. The further he is behind his pause the larger the steps and the shorter the rests, so that he works
-# evenly at any load; who is so far behind takes whole batches without a rest.
+# for comes in between. The further it is behind its pause, the larger the steps and the shorter the rests, so that it works
+# evenly at any load; one that is so far behind takes whole batches without a rest.
 _REST: Final = 2.0
 _LATE: Final = timedelta(seconds=5)
 
@@ -160,8 +160,7 @@ class Follower:
             self._name, self._worker, self._shards, count=count, block=self._options.block
         )
         self._behind = any(len(delivery.entries) >= count for delivery in deliveries)
-        late = self._age(deliveries) - timedelta(seconds=self._consumer.pause)
-        self._hurry = min(1.0, max(0.0, late / _LATE)) if self._behind else 0.0
+        self._hurry = self._late_by(deliveries) / _LATE if self._behind and self._consumer.pause else 0.0
         for delivery in deliveries:
             if delivery.gap:
                 await self._fill_gap(delivery.shard)
@@ -179,11 +178,12 @@ class Follower:
         self._looked += passed * each
         return (self._shards * 2)[first : first + passed]
 
-    def _age(self, deliveries: Sequence[Delivery]) -> timedelta:
-        """How long ago the oldest of the last entries of each shard happened."""
-        last = [delivery.entries[-1].packed for delivery in deliveries if delivery.entries]
-        times = [packed.event().occurred_at for packed in last if packed is not None]
-        return self._clock.now() - min(times) if times else timedelta()
+    def _late_by(self, deliveries: Sequence[Delivery]) -> timedelta:
+        """How far behind the pause the oldest of the last entries of each shard is, up to as far as counts."""
+        last = (delivery.entries[-1].packed for delivery in deliveries if delivery.entries)
+        times = [event.occurred_at for packed in last if (event := lag.readable(packed)) is not None]
+        age = self._clock.now() - min(times) if times else timedelta()
+        return min(_LATE, max(timedelta(), age - timedelta(seconds=self._consumer.pause)))
 
     async def _fill_gap(self, shard: int) -> None:
         """Entries were trimmed unread: what they said comes from the outbox, before what came after them."""
@@ -208,8 +208,7 @@ class Follower:
             state = None
         if state is None or state.lost or position.generation != generation:
             await self._catch_up(shard, position, generation)
-        elif state.oldest is not None and not (state.drained and idle_floor is not None):
-            oldest = state.oldest.event()
+        elif (oldest := lag.readable(state.oldest)) is not None and not (state.drained and idle_floor is not None):
             await self._advance(shard, position, replace(position, time=oldest.occurred_at - SLACK), oldest.seq)
         elif state.drained and idle_floor is not None:
             await self._advance(shard, position, idle_floor)

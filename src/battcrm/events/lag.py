@@ -8,8 +8,9 @@ from typing import Final
 
 import structlog
 
-from battcrm.events.bus import EventBus, GroupState
+from battcrm.events.bus import EventBus, GroupState, Packed
 from battcrm.events.bus_calls import GroupMissing
+from battcrm.events.catalogue import Envelope
 from battcrm.events.positions import GroupStatus, Positions
 from battcrm.infra.postgres import UNAVAILABLE
 from battcrm.infra.telemetry import METRICS
@@ -55,6 +56,15 @@ async def _measure(bus: EventBus, positions: Positions, clock: Clock, consumer: 
 
 def age_of(state: GroupState, now: datetime) -> float:
     """Seconds since the oldest unfinished event happened; 0 when all is finished."""
-    if state.drained or state.oldest is None:
+    oldest = readable(state.oldest)
+    if state.drained or oldest is None:
         return 0.0
-    return max(0.0, (now - state.oldest.event().occurred_at).total_seconds())
+    return max(0.0, (now - oldest.occurred_at).total_seconds())
+
+
+def readable(packed: Packed | None) -> Envelope | None:
+    """The event, for who only wants to know its time: None where there is none, or bytes that nobody of ours wrote."""
+    try:
+        return packed.event() if packed is not None else None
+    except (ValueError, KeyError, TypeError):
+        return None
