@@ -53,6 +53,8 @@ def bench(
     elif preload or flood:
         _compare(preload, flood, rate, seconds, tenants, llm_share, as_json=as_json)
     elif channels == "telegram":
+        if split and workers > 1:
+            raise typer.BadParameter("give one of --workers and --split", param_hint="--workers")
         shape = {"tenants": tenants or 200, "graph": graph, "workers": workers, "split": split, "debounce": debounce}
         pace = {"rate": rate or 170.0, "seconds": seconds or 60.0, "warmup": warmup, "graph_outage": graph_outage}
         _telegram(shape, {**pace, "seed": seed}, llm_share, _path(profile), _path(logs), as_json=as_json)

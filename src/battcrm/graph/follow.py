@@ -61,7 +61,10 @@ def forget(reader: GraphContextReader, events: Sequence[Packed]) -> None:
     """
     stale: dict[str, tuple[set[str], set[str]]] = {}
     for event in events:
-        tenant_id, data = event.about()
+        try:
+            tenant_id, data = event.about()
+        except (ValueError, KeyError, TypeError):
+            continue  # nobody of ours wrote it; the consumers say so
         types, clients = stale.setdefault(tenant_id, (set(), set()))
         types.add(event.type)
         clients.update(data[name] for name in ("client_id", "survivor_id") if data.get(name))

@@ -74,12 +74,16 @@ class Verdict:
     llm_turns: int = 0
     turns: int = 0
     ack_ms: list[float] = field(default_factory=list)
-    own_ms: list[float] = field(default_factory=list)
     own_since: list[tuple[float, float]] = field(default_factory=list)
-    """The same with the moment each message was due, in seconds of the generator's clock."""
+    """When each message was due, in seconds of the generator's clock, and its own time."""
     end_to_end_ms: list[float] = field(default_factory=list)
     stages_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     lost_examples: list[str] = field(default_factory=list)
+
+    @property
+    def own_ms(self) -> list[float]:
+        """The own time of each message."""
+        return [value for _, value in self.own_since]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +215,7 @@ def _measure(
     total = (at - scheduled) * 1000
     model = turn["timings"].get("provider_ms") or turn["timings"].get("model_ms", 0.0)
     verdict.end_to_end_ms.append(total)
-    verdict.own_ms.append(max(0.0, total - model))
-    verdict.own_since.append((scheduled, verdict.own_ms[-1]))
+    verdict.own_since.append((scheduled, max(0.0, total - model)))
     marks = [
         ("door", scheduled + offset, row["received_at"].timestamp()),
         ("queue", row["received_at"].timestamp(), turn["started_at"].timestamp()),
