@@ -53,8 +53,6 @@ def bench(
     elif preload or flood:
         _compare(preload, flood, rate, seconds, tenants, llm_share, as_json=as_json)
     elif channels == "telegram":
-        if split and workers > 1:
-            raise typer.BadParameter("give one of --workers and --split", param_hint="--workers")
         shape = {"tenants": tenants or 200, "graph": graph, "workers": workers, "split": split, "debounce": debounce}
         pace = {"rate": rate or 170.0, "seconds": seconds or 60.0, "warmup": warmup, "graph_outage": graph_outage}
         _telegram(shape, {**pace, "seed": seed}, llm_share, _path(profile), _path(logs), as_json=as_json)
@@ -88,6 +86,8 @@ def _telegram(
     from battcrm.devkit.bench.runner import Options
     from battcrm.devkit.bench.world import Shape
 
+    if shape["split"] and shape["workers"] > 1:
+        raise typer.BadParameter("give one of --workers and --split", param_hint="--workers")
     made = Shape(**shape, model=share > 0)
     options = Options(**pace, shape=made, model_share=share, profile=profile, logs=logs)
     _bench(options.stretched(), as_json=as_json)
